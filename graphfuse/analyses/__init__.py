@@ -1,0 +1,1 @@
+"""Trained network + batches -> scores, one analysis per file."""

@@ -1,0 +1,1 @@
+"""Manifest -> store: fit on train rows, then map chunks."""

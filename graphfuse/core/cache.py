@@ -1,0 +1,111 @@
+"""A feature cache keyed by content and encoder, shared by all verbs.
+
+One SQLite file: safe with several processes, never the wrong vector, since the key is a digest of everything the
+vector depends on. `GRAPHFUSE_CACHE` names the folder (default `~/.cache/graphfuse`); `off` turns it off.
+"""
+
+import os
+import sqlite3
+import struct
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from graphfuse.core.files import digest_bytes
+from graphfuse.core.tables import FloatArray
+
+
+class FeatureCache:
+    """Arrays [rows, channels] by key.
+
+    Args:
+        folder: Where `features.sqlite` lies, or None for a cache that keeps nothing.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.hits = 0
+        self.misses = 0
+        self._folder = folder
+
+    def encode(self, keys: Sequence[str], compute: Callable[[list[int]], list[FloatArray]]) -> list[FloatArray]:
+        """Return one array per key; `compute` is asked once for the positions that are not yet known.
+
+        Equal keys are computed once.
+        """
+        found = self._read(set(keys))
+        first = {key: position for position, key in reversed(list(enumerate(keys)))}
+        missing = [position for key, position in sorted(first.items(), key=lambda item: item[1]) if key not in found]
+        self.hits += len(keys) - len(missing)
+        self.misses += len(missing)
+        if missing:
+            fresh = dict(zip((keys[position] for position in missing), compute(missing), strict=True))
+            self._write(fresh)
+            found |= fresh
+        return [found[key] for key in keys]
+
+    def _connect(self) -> sqlite3.Connection:
+        assert self._folder is not None
+        self._folder.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self._folder / "features.sqlite", timeout=60)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE IF NOT EXISTS features (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID")
+        return connection
+
+    def _read(self, keys: set[str]) -> dict[str, FloatArray]:
+        if self._folder is None:
+            return {}
+        found: dict[str, FloatArray] = {}
+        connection = self._connect()
+        try:
+            ordered = sorted(keys)
+            for start in range(0, len(ordered), 500):
+                part = ordered[start : start + 500]
+                marks = ",".join("?" * len(part))
+                for key, value in connection.execute(f"SELECT key, value FROM features WHERE key IN ({marks})", part):
+                    array = _unpack(value)
+                    if array is not None:
+                        found[key] = array
+        finally:
+            connection.close()
+        return found
+
+    def _write(self, arrays: dict[str, FloatArray]) -> None:
+        if self._folder is None:
+            return
+        connection = self._connect()
+        try:
+            with connection:
+                connection.executemany(
+                    "INSERT OR REPLACE INTO features VALUES (?, ?)", [(key, _pack(array)) for key, array in arrays.items()]
+                )
+        finally:
+            connection.close()
+
+
+def open_cache() -> FeatureCache:
+    """Return the cache that `GRAPHFUSE_CACHE` names."""
+    place = os.environ.get("GRAPHFUSE_CACHE", "")
+    if place == "off":
+        return FeatureCache(None)
+    return FeatureCache(Path(place) if place else Path.home() / ".cache" / "graphfuse")
+
+
+def feature_key(encoder: str, content: bytes, units: bytes) -> str:
+    """Return the key of one text's or picture's features: encoder identity, content digest, units (spans or boxes)."""
+    return digest_bytes(b"\0".join([encoder.encode(), digest_bytes(content).encode(), units]))
+
+
+def _pack(array: FloatArray) -> bytes:
+    """Return digest (16 bytes), rows, channels, float32 values."""
+    body = struct.pack("<II", *array.shape) + np.ascontiguousarray(array, dtype=np.float32).tobytes()
+    return bytes.fromhex(digest_bytes(body))[:16] + body
+
+
+def _unpack(value: bytes) -> FloatArray | None:
+    """Return the array, or None if the entry is damaged (it is then computed again)."""
+    body = value[16:]
+    if len(value) < 24 or bytes.fromhex(digest_bytes(body))[:16] != value[:16]:
+        return None
+    rows, channels = struct.unpack("<II", body[:8])
+    return np.frombuffer(body[8:], dtype=np.float32).reshape(rows, channels)

@@ -1,0 +1,114 @@
+"""Files written whole or not at all, digests, and paths that stay in their folder."""
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphfuse.core.errors import IntegrityError, ResourceError, UnsafeError
+
+NO_SPACE = {28: "no space left", 122: "quota reached", 27: "file too large"}
+"""Operating system errors that mean the disk does not suffice (ENOSPC, EDQUOT, EFBIG)."""
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically: temporary file beside it, flush, fsync, rename, fsync the folder.
+
+    Raises:
+        ResourceError: If the disk is full; the temporary file is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.errno in NO_SPACE:
+            raise ResourceError(
+                f"Writing {path} needs {len(content):,} bytes ({NO_SPACE[error.errno]}). Make room and repeat the same command; it resumes."
+            ) from error
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in this folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write JSON atomically, with sorted keys, so that equal content gives equal bytes."""
+    write_bytes(path, (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object that graphfuse wrote.
+
+    Raises:
+        IntegrityError: If the file is missing or is not a JSON object.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise IntegrityError(
+            f"{path} must be a readable JSON file ({error}). Was the command that makes it interrupted? Repeat it."
+        ) from error
+    if not isinstance(value, dict):
+        raise IntegrityError(f"{path} must hold a JSON object (got {type(value).__name__}).")
+    return value
+
+
+def digest_bytes(content: bytes | memoryview) -> str:
+    """Return the SHA-256 of some bytes, in hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def inside(root: Path, name: str) -> Path:
+    """Return the real path of `name` under `root`: a regular file that lies in the folder, links resolved.
+
+    Raises:
+        UnsafeError: If the name is absolute, a URL, holds NUL or a backslash, leaves the folder, or is no regular file.
+        FileNotFoundError: If there is no such file.
+    """
+    shown = name[:40]
+    if "://" in name:
+        raise UnsafeError(f"A path must be a file, not an address (got '{shown}'). Download it beside the table first.")
+    if "\0" in name or "\\" in name or name.startswith(("/", "~")) or name[1:2] == ":":
+        raise UnsafeError(f"A path must be relative with forward slashes (got '{shown}'). Give it relative to the table's folder.")
+    real = (root / name).resolve()
+    if not real.is_relative_to(root.resolve()):
+        raise UnsafeError(f"A path may not leave its folder (got '{shown}'). Copy the file under {root}.")
+    mode = os.stat(real).st_mode
+    if not stat.S_ISREG(mode):
+        raise UnsafeError(f"A path must name a regular file (got '{shown}').")
+    return real
+
+
+def pack_strings(values: list[str]) -> npt.NDArray[np.uint8]:
+    """Return text values as one uint8 array, so that they fit in a state of named arrays."""
+    return np.frombuffer(json.dumps(values, ensure_ascii=False).encode(), dtype=np.uint8).copy()
+
+
+def unpack_strings(array: npt.NDArray[Any]) -> list[str]:
+    """Return the values that `pack_strings` packed."""
+    return [str(value) for value in json.loads(array.astype(np.uint8).tobytes())]

@@ -1,0 +1,42 @@
+"""Settings of stages that are not plug-ins: training and conversion."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """How a network is fitted; the same for every model."""
+
+    epochs: int = 60
+    """Most epochs."""
+    patience: int = 10
+    """Epochs without improvement on validation before stopping; 0 never stops early."""
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    schedule: Literal["constant", "cosine"] = "cosine"
+    warmup_epochs: int = 1
+    clip_norm: float = 1.0
+    """Largest gradient norm; 0 does not clip."""
+    seeds: tuple[int, ...] = (0,)
+    """One network per seed; several give mean and interval."""
+    modality_dropout: Mapping[str, float] = field(default_factory=dict)
+    """Chance per sample that all nodes of a modality are removed during training, such as `image: 0.3`."""
+    threads: int = 0
+    """Torch threads; 0 leaves torch's choice."""
+    fast: bool = False
+    """Give up repeatable results for speed (deterministic algorithms off); the receipt says so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertSettings:
+    """How a store is written."""
+
+    shard_size: int = 4096
+    """Samples per shard; also the chunk that one worker converts at a time."""
+    dtype: Literal["float16", "float32"] = "float16"
+    """Features on disk."""
+    fit_samples: int = 4096
+    """Train rows whose node tables are shown to edge builders that fit (a seeded draw)."""

@@ -1,0 +1,179 @@
+"""The sockets: what a plug-in of each room must give.
+
+A plug-in is one file with one frozen, keyword-only dataclass that inherits from a socket. Its fields are its settings.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy.typing as npt
+import pandas as pd
+
+from graphfuse.core.schema import EdgeType, GraphSchema, TargetSchema
+from graphfuse.core.tables import EdgeTable, FloatArray, Manifest, NodeTable, ScoreTable, State
+
+if TYPE_CHECKING:  # torch and PIL are heavy; sockets only name them
+    from PIL.Image import Image
+    from torch import Tensor, nn
+
+
+class Plugin(ABC):  # noqa: B024  (what the sockets share is not a method)
+    """Base of all sockets: unknown settings are refused where settings are checked (`core.build`)."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset(Plugin):
+    """Raw files -> manifest."""
+
+    @abstractmethod
+    def manifest(self, folder: Path) -> Manifest:
+        """Read and check the raw files; relative paths are relative to `folder` (the experiment file's)."""
+
+    def for_prediction(self, table: Path) -> "Dataset":
+        """Return this data set reading `table` instead, without target or split."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextEncoder(Plugin):
+    """Texts and spans -> vectors; frozen and deterministic."""
+
+    channels: int
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str], spans: Sequence[npt.NDArray[Any]]) -> list[FloatArray]:
+        """Return one array [num_spans, channels] per text; `spans[i]` is int64 [num_spans, 2] of character offsets.
+
+        One pass per text, pooled per span; a span sees its whole text where the encoder is contextual.
+        """
+
+    def identity(self) -> str:
+        """Return what the vectors depend on besides the content: name, settings, revision (cache key)."""
+        return repr(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageEncoder(Plugin):
+    """Pictures and boxes -> vectors; frozen and deterministic."""
+
+    channels: int
+
+    @abstractmethod
+    def encode(self, pictures: "Sequence[Image]", boxes: Sequence[FloatArray]) -> list[FloatArray]:
+        """Return one array [num_boxes, channels] per RGB picture; boxes are [num_boxes, 4] as x0, y0, x1, y1 fractions.
+
+        One backbone pass per picture, pooled per box.
+        """
+
+    def identity(self) -> str:
+        """Return what the vectors depend on besides the content: name, settings, revision (cache key)."""
+        return repr(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modality(Plugin):
+    """A chunk of the manifest -> nodes of one type."""
+
+    modality: ClassVar[str]
+    """The modality's name: `text`, `image`, `user`, `interaction`, `sample`."""
+    node_type: ClassVar[str]
+
+    def fit(self, manifest: Manifest) -> State:
+        """Learn what conversion needs from train rows (`manifest` holds no others)."""
+        return {}
+
+    @abstractmethod
+    def channels(self, state: State) -> int:
+        """Return the feature width of this modality's nodes."""
+
+    @abstractmethod
+    def nodes(self, chunk: Manifest, state: State) -> NodeTable:
+        """Cut the chunk's rows into units and encode them: a pure function of (rows, settings, state)."""
+
+    def entities(self, manifest: Manifest, state: State) -> FloatArray | None:
+        """Return the features of all shared entities [num_entities, channels], or None if nodes are not shared."""
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeBuilder(Plugin):
+    """Node tables of a chunk -> edges."""
+
+    scope: ClassVar[Literal["sample", "corpus"]] = "sample"
+    reverse: bool = True
+    """Add, for every edge, the edge that runs the other way (`rev_` + relation)."""
+
+    @abstractmethod
+    def edge_types(self, node_types: Sequence[str]) -> tuple[EdgeType, ...]:
+        """Return the (forward) edge types this builder can make, given the node types that exist."""
+
+    def needs_fit(self) -> bool:
+        """Return whether `fit` must see node tables of train rows."""
+        return False
+
+    def fit(self, tables: Mapping[str, NodeTable]) -> State:
+        """Learn from node tables of train rows."""
+        return {}
+
+    @abstractmethod
+    def edges(self, tables: Mapping[str, NodeTable], state: State) -> list[EdgeTable]:
+        """Return one table per type of `edge_types`, in that order; reverse edges are added by the conversion."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusionModel(Plugin):
+    """Graph schema -> a network that fuses a batch into one embedding per sample."""
+
+    stage: ClassVar[Literal["early", "intermediate", "late", "graph"]]
+
+    @abstractmethod
+    def module(self, schema: GraphSchema) -> "nn.Module":
+        """Return a `graphfuse.nn.fusion.FusionModule`: its parameters are drawn from torch's global generator."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(Plugin):
+    """Targets, loss, predictions and metrics."""
+
+    @abstractmethod
+    def fit(self, targets: pd.DataFrame) -> TargetSchema:
+        """Learn classes, counts or scale from the target columns of train rows."""
+
+    @abstractmethod
+    def encode(self, targets: pd.DataFrame, schema: TargetSchema) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Return `y` [num_samples, ...] and a mask of rows whose target is present but cannot be used."""
+
+    @abstractmethod
+    def out_channels(self, schema: TargetSchema) -> int:
+        """Return the number of logits per sample."""
+
+    @abstractmethod
+    def loss(self, schema: TargetSchema) -> "nn.Module":
+        """Return a module (logits, y) -> mean loss over the rows that have a target."""
+
+    @abstractmethod
+    def predictions(self, logits: "Tensor", schema: TargetSchema) -> pd.DataFrame:
+        """Return one row per sample: `prediction` and `probability_<class>` (or the value)."""
+
+    @abstractmethod
+    def metrics(self, logits: "Tensor", y: "Tensor", schema: TargetSchema) -> dict[str, float]:
+        """Return the metrics over the rows that have a target, under the field's names."""
+
+    @property
+    @abstractmethod
+    def monitor(self) -> str:
+        """Return the metric that selects the best epoch on validation, `-` in front if lower is better."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis(Plugin):
+    """A trained network and batches -> scores."""
+
+    @abstractmethod
+    def scores(self, network: "nn.Module", batches: Iterable[Any]) -> ScoreTable:
+        """Return one row per scored element; `network` is a `graphfuse.nn.fusion.FusionNetwork` in eval mode."""

@@ -1,0 +1,1 @@
+"""Raw files -> manifest, one data set per file."""

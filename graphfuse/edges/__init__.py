@@ -1,0 +1,1 @@
+"""Node tables -> edges, one builder per file."""

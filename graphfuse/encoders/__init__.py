@@ -1,0 +1,1 @@
+"""Texts and pictures -> vectors, one encoder per file."""

@@ -1,0 +1,1 @@
+"""A chunk of the manifest -> nodes, one modality per file."""

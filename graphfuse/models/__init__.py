@@ -1,0 +1,1 @@
+"""Batch -> embedding, one fusion model per file."""

@@ -1,0 +1,1 @@
+"""Fused layers, readouts and losses: plain modules, usable without the rest."""

@@ -1,0 +1,1 @@
+"""Targets, losses, predictions and metrics, one task per file."""
