@@ -62,6 +62,14 @@ def load(room: str, name: str, allowed: tuple[str, ...] = ()) -> type[Any]:
         raise ConfigError(f"'{name}' cannot be imported: {error}. Check the spelling and that it is installed.") from error
 
 
+def package_of(name: str) -> str | None:
+    """Return the package that a plug-in name leads out of graphfuse to, or None for graphfuse's own."""
+    if any(name in names(room) for room in ROOMS):
+        return None
+    targets = [name] if ":" in name else [target for room in ROOMS if (target := _entry_point(room, name))]
+    return targets[0].partition(":")[0].partition(".")[0] if targets else None
+
+
 def _entry_point(room: str, name: str) -> str | None:
     for entry in entry_points(group=f"graphfuse.{room}"):
         if entry.name == name:
