@@ -1,0 +1,94 @@
+"""Named arrays on disk: safetensors, with the header checked by rules stricter than the library's."""
+
+import json
+import math
+import mmap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import save
+
+from graphfuse.core.errors import IntegrityError
+from graphfuse.core.files import write_bytes
+from graphfuse.core.tables import State
+
+DTYPES = {
+    "BOOL": "bool",
+    "U8": "uint8",
+    "I8": "int8",
+    "U16": "uint16",
+    "I16": "int16",
+    "U32": "uint32",
+    "I32": "int32",
+    "U64": "uint64",
+    "I64": "int64",
+    "F16": "float16",
+    "F32": "float32",
+    "F64": "float64",
+}
+"""Names of element types in a safetensors header, and numpy's."""
+
+LARGEST_HEADER = 16 * 2**20
+"""Bytes; a header lists some hundred arrays, so anything larger is damage or malice."""
+
+
+def write_arrays(path: Path, arrays: State) -> None:
+    """Write named arrays atomically; equal arrays give equal bytes."""
+    # np.array, since ascontiguousarray would turn a scalar into a vector
+    write_bytes(path, save({name: np.array(array, order="C", copy=None) for name, array in sorted(arrays.items())}))
+
+
+def map_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a file as read-only views of its memory map; nothing is read until used.
+
+    Raises:
+        IntegrityError: If the file is missing, cut short, or its header breaks a rule (unknown element type, a name
+            twice, arrays that overlap, leave holes or do not end at the file's end).
+    """
+    try:
+        with path.open("rb") as file:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:  # ValueError: an empty file
+        raise IntegrityError(f"{path} must be a readable file ({error}). Repeat the command that made it.") from error
+    try:
+        return _views(content)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise IntegrityError(
+            f"{path} must be a whole safetensors file ({str(error)[:120]}). Repeat the command that made it, or restore it from a copy."
+        ) from error
+
+
+def _views(content: mmap.mmap) -> dict[str, npt.NDArray[Any]]:
+    if len(content) < 8:
+        raise ValueError(f"{len(content)} bytes are too few")
+    length = int.from_bytes(content[:8], "little")
+    if length > min(LARGEST_HEADER, len(content) - 8):
+        raise ValueError("the header is longer than the file")
+    header = json.loads(content[8 : 8 + length], object_pairs_hook=_once)
+    header.pop("__metadata__", None)
+    start = 8 + length
+    views = {}
+    position = 0
+    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        begin, end = entry["data_offsets"]
+        dtype = np.dtype(DTYPES[entry["dtype"]])
+        shape = tuple(entry["shape"])
+        if begin != position or not all(isinstance(size, int) and size >= 0 for size in shape):
+            raise ValueError(f"array '{name[:40]}' does not follow the one before it")
+        if end - begin != math.prod(shape) * dtype.itemsize or start + end > len(content):
+            raise ValueError(f"array '{name[:40]}' is cut short")
+        views[name] = np.frombuffer(content, dtype=dtype, count=math.prod(shape), offset=start + begin).reshape(shape)
+        position = end
+    if start + position != len(content):
+        raise ValueError("bytes follow the last array")
+    return views
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a key that stands twice; the safetensors library takes the last, against its own rules."""
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a name stands twice in the header")
+    return value
