@@ -1,0 +1,175 @@
+"""Columns of cells as people write them -> numbers, flags, times and texts.
+
+Every reader of a table parses cells here and nowhere else, so that `null` or `1e5` mean the same in every room.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none")
+"""Cells that mean 'no value' in a column of numbers, flags or times; compared in lower case, without blanks around."""
+
+TRUE_WORDS = ("true", "yes", "t", "y", "1", "1.0")
+FALSE_WORDS = ("false", "no", "f", "n", "0", "0.0")
+
+NUMBER = r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|(?i:inf|infinity))"
+DATE_DIGITS = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+"""Eight digits that are a day (`20130417`), not seconds since 1970."""
+
+DATE_FORMATS = ("%a %b %d %H:%M:%S %z %Y", "%a, %d %b %Y %H:%M:%S %z", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d")
+"""Tried in this order after ISO 8601; the first is Twitter's (`Wed Apr 17 18:57:37 +0000 2013`), the second that of e-mail."""
+
+EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+"""Numbers from this size on count nano-, micro- or milliseconds since 1970 (1e11 seconds would be the year 5138)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells:
+    """A parsed column."""
+
+    values: npt.NDArray[np.float64]
+    """One finite value per cell, NaN where it is missing or bad.  [num_rows]"""
+    bad: npt.NDArray[np.bool_]
+    """Cells that hold something that cannot be used (unreadable, infinite); a missing cell is not bad.  [num_rows]"""
+
+    @property
+    def missing(self) -> npt.NDArray[np.bool_]:
+        """Return which cells hold nothing.  [num_rows]."""
+        return np.isnan(self.values) & ~self.bad
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """A column as text."""
+
+    values: pd.Series
+    """One `str` per cell, "" where it is missing; every one can be written as UTF-8.  [num_rows]"""
+    cleaned: npt.NDArray[np.bool_]
+    """Cells in which something that is not Unicode text (a lone surrogate, a broken byte) became U+FFFD.  [num_rows]"""
+
+
+def as_numbers(column: pd.Series) -> Cells:
+    """Return numbers; an infinite number (or one too large to be finite) is bad.
+
+    Text is read as `float` reads it, exactly; `1,5` and `1_000` are bad, since nobody knows what they mean.
+    """
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return _finite(column.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(column), dtype=bool))
+    words = _words(column)
+    return _parse(words, words.str.fullmatch(NUMBER).to_numpy(dtype=bool), _floats)
+
+
+def as_flags(column: pd.Series) -> Cells:
+    """Return 1 for yes, 0 for no; words such as `true`, `no`, `T`, `0`, in any case."""
+    words = _words(column).str.lower()
+    yes, no = words.isin(TRUE_WORDS).to_numpy(), words.isin(FALSE_WORDS).to_numpy()
+    values = np.where(yes, 1.0, np.where(no, 0.0, np.nan))
+    return Cells(values=values, bad=~(yes | no | _is_missing(words)))
+
+
+def as_times(column: pd.Series) -> Cells:
+    """Return seconds since 1970 (UTC); a time without a zone is UTC.
+
+    Understood are ISO 8601, seconds, milli-, micro- and nanoseconds since 1970, and the formats of `DATE_FORMATS`.
+    """
+    words = _words(column)
+    number = (words.str.fullmatch(NUMBER) & ~words.str.fullmatch(DATE_DIGITS)).to_numpy(dtype=bool)
+    cells = _parse(words, number, _epoch_seconds)
+    values = cells.values.copy()
+    open_rows = np.flatnonzero(cells.bad & ~number)
+    for form in ("ISO8601", *DATE_FORMATS):
+        if not len(open_rows):
+            break
+        times = pd.to_datetime(words.iloc[open_rows], format=form, utc=True, errors="coerce")
+        values[open_rows] = ((times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(dtype=np.float64)
+        open_rows = open_rows[np.isnan(values[open_rows])]
+    return _finite(values, np.isnan(values) & cells.bad)
+
+
+def as_texts(column: pd.Series) -> Texts:
+    """Return text: numbers in their shortest exact form, `true` and `false`, times in ISO form, lists as JSON, nothing as "".
+
+    A lone surrogate, which no file format can hold, becomes U+FFFD.
+    """
+    if isinstance(column.dtype, pd.StringDtype):
+        return Texts(values=column.fillna("").astype("str"), cleaned=np.zeros(len(column), dtype=bool))
+    raw = [cell_text(cell) for cell in column.astype(object)]
+    clean = [clean_text(text) for text in raw]
+    changed = np.fromiter((a is not b for a, b in zip(raw, clean, strict=True)), dtype=bool, count=len(raw))
+    return Texts(values=pd.Series(clean, index=column.index, dtype="str", name=column.name), cleaned=changed)
+
+
+def cell_text(cell: Any) -> str:  # noqa: ANN401  (whatever a file format gives)
+    """Return one cell as text; "" for None, NaN, NaT and NA."""
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool | np.bool_):
+        return "true" if cell else "false"
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", "surrogateescape")
+    if isinstance(cell, list | tuple | dict | np.ndarray):
+        return json.dumps(cell.tolist() if isinstance(cell, np.ndarray) else cell, ensure_ascii=False, default=str)
+    if pd.isna(cell):
+        return ""
+    if isinstance(cell, float | np.floating):
+        return repr(float(cell)).removesuffix(".0")
+    return cell.isoformat() if isinstance(cell, date) else str(cell)
+
+
+def clean_text(text: str) -> str:
+    """Return the text itself if it can be written as UTF-8; otherwise with lone surrogates as U+FFFD and pairs joined."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def is_missing(column: pd.Series) -> npt.NDArray[np.bool_]:
+    """Return which cells mean 'no value' (`MISSING_WORDS`)."""
+    return _is_missing(_words(column))
+
+
+def _words(column: pd.Series) -> pd.Series:
+    """Return the cells as text without blanks around."""
+    return as_texts(column).values.str.strip()
+
+
+def _is_missing(words: pd.Series) -> npt.NDArray[np.bool_]:
+    return words.str.lower().isin(MISSING_WORDS).to_numpy(dtype=bool)
+
+
+def _parse(words: pd.Series, readable: npt.NDArray[np.bool_], read: Callable[[list[str]], npt.NDArray[np.float64]]) -> Cells:
+    """Return the readable words as values; the others are missing or bad."""
+    values = np.full(len(words), np.nan)
+    values[readable] = read(words[readable].tolist())
+    return _finite(values, ~readable & ~_is_missing(words))
+
+
+def _finite(values: npt.NDArray[np.float64], bad: npt.NDArray[np.bool_]) -> Cells:
+    """Return cells in which infinite values are bad."""
+    infinite = np.isinf(values)
+    return Cells(values=np.where(infinite, np.nan, values), bad=bad | infinite)
+
+
+def _floats(words: list[str]) -> npt.NDArray[np.float64]:
+    return np.array([float(word) for word in words], dtype=np.float64)
+
+
+def _epoch_seconds(words: list[str]) -> npt.NDArray[np.float64]:
+    """Return seconds since 1970 of numbers, whose unit is told by their size."""
+    values = _floats(words)
+    size = np.abs(values)
+    return values / np.select([size >= limit for limit, _ in EPOCH_UNITS], [unit for _, unit in EPOCH_UNITS], default=1.0)
+
+
+def clean_name(name: str) -> str:
+    """Return a column name without blanks around it; runs of blanks inside become one."""
+    return " ".join(name.split())
