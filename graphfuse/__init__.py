@@ -1,0 +1,57 @@
+"""Tables of posts into heterogeneous graphs, fused by networks whose cross-modal edges can be looked at.
+
+Public names are resolved on first use: `import graphfuse` imports nothing heavy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # for editors and type checkers; at run time __getattr__ imports them
+    from graphfuse import nn
+    from graphfuse.pipeline import analyse, convert, demo, export, init, inspect, predict, train
+    from graphfuse.report.networkx import from_networkx, to_networkx
+    from graphfuse.store.graph_store import open_store
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "open_store": "graphfuse.store.graph_store",
+    "demo": "graphfuse.pipeline",
+    "init": "graphfuse.pipeline",
+    "convert": "graphfuse.pipeline",
+    "inspect": "graphfuse.pipeline",
+    "train": "graphfuse.pipeline",
+    "predict": "graphfuse.pipeline",
+    "analyse": "graphfuse.pipeline",
+    "export": "graphfuse.pipeline",
+    "to_networkx": "graphfuse.report.networkx",
+    "from_networkx": "graphfuse.report.networkx",
+}
+
+__all__ = [
+    "__version__",
+    "analyse",
+    "convert",
+    "demo",
+    "export",
+    "from_networkx",
+    "init",
+    "inspect",
+    "nn",
+    "open_store",
+    "predict",
+    "to_networkx",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  (a public name of any kind)
+    if name == "nn":
+        return import_module("graphfuse.nn")
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name]), name)
+    raise AttributeError(f"module 'graphfuse' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

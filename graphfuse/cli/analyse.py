@@ -1,0 +1,47 @@
+"""Show which edges, edge kinds and modalities a run used."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graphfuse.cli.console import AllowOption, Figures, JsonOption, QuietOption, VerboseOption, perform
+
+EXAMPLES = """  graphfuse analyse runs/first --store stores/posts --out runs/first-analysis
+  graphfuse analyse runs/first --store stores/posts --out looks --analyses attention,occlusion --samples 17,23"""
+
+
+def run(
+    run: Annotated[Path, typer.Argument(help="Run folder that train wrote.")],
+    store: Annotated[Path, typer.Option("--store", help="Store folder that the run was trained on.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the scores and the report.")],
+    analyses: Annotated[str | None, typer.Option("--analyses", help="Names, with commas; the experiment's where left out.")] = None,
+    samples: Annotated[str | None, typer.Option("--samples", help="Sample ids to draw, with commas.")] = None,
+    allow_plugin: AllowOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Score edges, edge kinds and modalities on the test rows, and write one HTML report that needs no network."""
+    from graphfuse import pipeline
+
+    perform(
+        lambda progress: pipeline.analyse(
+            run, store, out, analyses=_names(analyses), samples=_names(samples), allowed=allow_plugin or (), progress=progress
+        ),
+        _lines,
+        as_json=as_json,
+        quiet=quiet,
+        verbose=verbose,
+    )
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _lines(figures: Figures) -> Iterator[str]:
+    for name, count in figures["scores"].items():
+        yield f"  {name:<16} {count:,} scores"
+    yield f"Report: {figures['report']}"

@@ -1,0 +1,165 @@
+"""How every verb talks: progress, the summary, the `--json` line, and exit status."""
+
+import errno
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import typer
+
+from graphfuse.core.errors import GraphfuseError
+
+if TYPE_CHECKING:  # rich is loaded only where a bar or a table is drawn
+    from rich.progress import Progress, TaskID
+
+Figures = dict[str, Any]
+
+JsonOption = Annotated[bool, typer.Option("--json", help="End standard output with one line of JSON that holds the figures.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the traceback of an error.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a setting, such as train.epochs=5; list items by position.")
+]
+AllowOption = Annotated[
+    list[str] | None, typer.Option("--allow-plugin", metavar="PACKAGE", help="Trust this package, so that plug-ins of it are imported.")
+]
+
+OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def perform(
+    verb: Callable[["Reporter"], Figures],
+    summary: Callable[[Figures], Iterable[str]],
+    *,
+    as_json: bool,
+    quiet: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Run one verb, print what came of it, and leave with its exit status.
+
+    Args:
+        verb: Calls the pipeline with a progress callback and returns its figures.
+        summary: The figures in words, one line each.
+        as_json: Print the figures as the last line of standard output.
+        quiet: Print neither progress nor summary.
+        verbose: Show tracebacks of errors that the user can mend, too.
+
+    Raises:
+        typer.Exit: 0 done, 2 the user can mend it, 1 a bug, 130 interrupted.
+    """
+    try:
+        with Reporter(quiet) as reporter:
+            figures = verb(reporter)
+    except (GraphfuseError, OSError) as error:
+        if verbose:
+            _show_traceback()
+        _fail(_code(error), _words(error), as_json)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        _fail("E_INTERRUPTED", "Interrupted. What is done is kept: repeat the command to resume.", as_json)
+        raise typer.Exit(130) from None
+    except Exception as error:  # noqa: BLE001  (the last door: a bug is shown, and told apart from the user's mistakes)
+        _show_traceback()
+        _fail("E_BUG", f"This is a bug in graphfuse, not in your data ({type(error).__name__}). Please report the lines above.", as_json)
+        raise typer.Exit(1) from None
+    if not quiet:
+        for line in summary(figures):
+            typer.echo(line)
+    if as_json:
+        typer.echo(json.dumps(_finite(figures), ensure_ascii=False, allow_nan=False, default=str))
+
+
+class Reporter:
+    """Progress on standard error: a bar on a terminal, plain lines elsewhere.
+
+    Calling it has the form `progress(done, total, label)` that the whole package uses.
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._label = ""
+        self._tenth = -1
+
+    def __enter__(self) -> Self:
+        """Start reporting."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Leave the terminal as it was, also after an error."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, done: int, total: int, label: str) -> None:
+        """Show that `done` of `total` steps of `label` are finished."""
+        if self._quiet:
+            return
+        if sys.stderr.isatty():
+            self._draw(done, total, label)
+        else:
+            self._write(done, total, label)
+
+    def _draw(self, done: int, total: int, label: str) -> None:
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._bar = Progress(console=Console(stderr=True))
+            self._bar.start()
+        if self._task is None or label != self._label:
+            self._task, self._label = self._bar.add_task(label, total=total), label
+        self._bar.update(self._task, completed=done, total=total)
+
+    def _write(self, done: int, total: int, label: str) -> None:
+        """Write one line per tenth, so that a log stays short."""
+        tenth = 10 * done // max(total, 1)
+        if (label, tenth) != (self._label, self._tenth):
+            typer.echo(f"{label}: {done} of {total}", err=True)
+        self._label, self._tenth = label, tenth
+
+
+def fail_usage(error: typer.TyperException, as_json: bool) -> int:
+    """Say what is wrong with a command line and return exit status 2."""
+    message = error.format_message().replace("Value error, ", "")
+    _fail("E_CONFIG", f"{message} See: graphfuse --help", as_json)
+    return 2
+
+
+def _fail(code: str, message: str, as_json: bool) -> None:
+    lines = message.splitlines()
+    typer.echo(f"graphfuse: {lines[0]}" if len(lines) == 1 else "graphfuse: several things are wrong:", err=True)
+    for line in lines if len(lines) > 1 else []:
+        typer.echo(f"  - {line}", err=True)
+    if as_json:
+        typer.echo(json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False))
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401  (any JSON value)
+    """Return the figures with null for what has no value, such as the AUC of one class: JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _code(error: GraphfuseError | OSError) -> str:
+    if isinstance(error, GraphfuseError):
+        return error.code
+    return "E_RESOURCE" if error.errno in OUT_OF_SPACE else "E_INPUT"
+
+
+def _words(error: GraphfuseError | OSError) -> str:
+    if isinstance(error, GraphfuseError):
+        return str(error)
+    return f"'{error.filename or 'a file'}' cannot be used ({error.strerror or error}). Check the path, your rights and the free space."
+
+
+def _show_traceback() -> None:
+    import traceback
+
+    typer.echo(traceback.format_exc(), err=True)

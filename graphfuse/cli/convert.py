@@ -1,0 +1,52 @@
+"""Turn a data set into a store of graphs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from graphfuse.cli.console import AllowOption, Figures, JsonOption, QuietOption, SetOption, VerboseOption, perform
+
+EXAMPLES = """  graphfuse convert experiment.yaml --out stores/posts
+  graphfuse convert experiment.yaml --out stores/posts --workers 2 --strict
+  graphfuse convert experiment.yaml --out stores/fine --set modalities.1.grid=7"""
+
+
+def run(
+    experiment: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],
+    out: Annotated[Path, typer.Option("--out", help="Store folder to write; repeat the command to resume.")],
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; the store has the same bytes with any number.")] = 1,
+    engine: Annotated[Literal["local"], typer.Option("--engine", help="Where the workers run.")] = "local",
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at rows, pictures or links that cannot be used.")] = False,
+    overrides: SetOption = None,
+    allow_plugin: AllowOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Turn each row of a data set into a graph and write them to a store; what cannot be used is counted and kept apart."""
+    from graphfuse import pipeline
+
+    perform(
+        lambda progress: pipeline.convert(
+            experiment,
+            out,
+            workers=workers,
+            engine=engine,
+            strict=strict,
+            overrides=overrides or (),
+            allowed=allow_plugin or (),
+            progress=progress,
+        ),
+        _lines,
+        as_json=as_json,
+        quiet=quiet,
+        verbose=verbose,
+    )
+
+
+def _lines(figures: Figures) -> Iterator[str]:
+    yield f"{figures['samples']:,} graphs with {figures['nodes']:,} nodes and {figures['edges']:,} edges in {figures['store']}"
+    for reason, count in figures["quarantine"].items():
+        yield f"  not used: {count:,} x {reason} (see quarantine.parquet)"

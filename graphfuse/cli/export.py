@@ -1,0 +1,31 @@
+"""Write graphs or scores for other programs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from graphfuse.cli.console import Figures, JsonOption, QuietOption, VerboseOption, perform
+
+EXAMPLES = """  graphfuse export stores/posts --format graphml --sample 17 --out post-17.graphml
+  graphfuse export runs/first-analysis --format csv --out scores.csv"""
+
+
+def run(
+    source: Annotated[Path, typer.Argument(help="Store folder, or folder that analyse wrote.")],
+    kind: Annotated[Literal["graphml", "gexf", "json", "csv", "pyg", "networkx-json"], typer.Option("--format", help="What to write.")],
+    out: Annotated[Path, typer.Option("--out", help="File or folder to write.")],
+    sample: Annotated[str | None, typer.Option("--sample", help="Only the graph of this sample id.")] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Write the graphs of a store, or the scores of an analysis, in a format that other programs read."""
+    from graphfuse import pipeline
+
+    perform(lambda _: pipeline.export(source, kind, out, sample), _lines, as_json=as_json, quiet=quiet, verbose=verbose)
+
+
+def _lines(figures: Figures) -> Iterator[str]:
+    yield f"Wrote {figures['out']}"

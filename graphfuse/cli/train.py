@@ -1,0 +1,49 @@
+"""Train a fusion model on a store."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graphfuse.cli.console import AllowOption, Figures, JsonOption, QuietOption, SetOption, VerboseOption, perform
+
+EXAMPLES = """  graphfuse train experiment.yaml --store stores/posts --out runs/first
+  graphfuse train experiment.yaml --store stores/posts --out runs/first --resume
+  graphfuse train experiment.yaml --store stores/posts --out runs/concat --set 'model={name: concat}' --set 'train.seeds=[0, 1, 2]'"""
+
+
+def run(
+    experiment: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],
+    store: Annotated[Path, typer.Option("--store", help="Store folder that convert wrote.")],
+    out: Annotated[Path, typer.Option("--out", help="Run folder to write.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run, to the same bytes.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Give up repeatable results for speed; the receipt says so.")] = False,
+    overrides: SetOption = None,
+    allow_plugin: AllowOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Train one network per seed, keep the best epoch on validation, and measure it on the test rows."""
+    from graphfuse import pipeline
+
+    perform(
+        lambda progress: pipeline.train(
+            experiment,
+            store,
+            out,
+            resume=resume,
+            overrides=[*(overrides or ()), *(["train.fast=true"] if fast else [])],
+            allowed=allow_plugin or (),
+            progress=progress,
+        ),
+        _lines,
+        as_json=as_json,
+        quiet=quiet,
+        verbose=verbose,
+    )
+
+
+def _lines(figures: Figures) -> Iterator[str]:
+    yield str(figures)
