@@ -80,6 +80,8 @@ class TargetSchema:
     """Class names in index order (classification), or label names (multilabel)."""
     class_counts: tuple[int, ...] = ()
     """Train rows per class or label, for class weights."""
+    known_counts: tuple[int, ...] = ()
+    """Train rows per label whose value is known (multilabel)."""
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     """Mean and deviation per target column over train rows (regression)."""

@@ -2,29 +2,31 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le, MinLen
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """How a network is fitted; the same for every model."""
 
-    epochs: int = 60
+    epochs: Annotated[int, Ge(1)] = 60
     """Most epochs."""
-    patience: int = 10
+    patience: Annotated[int, Ge(0)] = 10
     """Epochs without improvement on validation before stopping; 0 never stops early."""
-    batch_size: int = 128
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
+    batch_size: Annotated[int, Ge(1)] = 128
+    learning_rate: Annotated[float, Gt(0)] = 2e-3
+    weight_decay: Annotated[float, Ge(0)] = 1e-4
     schedule: Literal["constant", "cosine"] = "cosine"
-    warmup_epochs: int = 1
-    clip_norm: float = 1.0
+    warmup_epochs: Annotated[int, Ge(0)] = 1
+    clip_norm: Annotated[float, Ge(0)] = 1.0
     """Largest gradient norm; 0 does not clip."""
-    seeds: tuple[int, ...] = (0,)
+    seeds: Annotated[tuple[Annotated[int, Ge(0)], ...], MinLen(1)] = (0,)
     """One network per seed; several give mean and interval."""
-    modality_dropout: Mapping[str, float] = field(default_factory=dict)
+    modality_dropout: Mapping[str, Annotated[float, Ge(0), Le(1)]] = field(default_factory=dict)
     """Chance per sample that all nodes of a modality are removed during training, such as `image: 0.3`."""
-    threads: int = 0
+    threads: Annotated[int, Ge(0)] = 0
     """Torch threads; 0 leaves torch's choice."""
     fast: bool = False
     """Give up repeatable results for speed (deterministic algorithms off); the receipt says so."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy.typing as npt
 import pandas as pd
 
-from graphfuse.core.schema import EdgeType, GraphSchema, TargetSchema
+from graphfuse.core.schema import EdgeType, GraphSchema, TargetKind, TargetSchema
 from graphfuse.core.tables import EdgeTable, FloatArray, Manifest, NodeTable, ScoreTable, State
 
 if TYPE_CHECKING:  # torch and PIL are heavy; sockets only name them
@@ -43,7 +43,10 @@ class Dataset(Plugin):
 class TextEncoder(Plugin):
     """Texts and spans -> vectors; frozen and deterministic."""
 
-    channels: int
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """Return the width of the vectors: a setting where it can be chosen, else what the weights have."""
 
     @abstractmethod
     def encode(self, texts: Sequence[str], spans: Sequence[npt.NDArray[Any]]) -> list[FloatArray]:
@@ -61,7 +64,10 @@ class TextEncoder(Plugin):
 class ImageEncoder(Plugin):
     """Pictures and boxes -> vectors; frozen and deterministic."""
 
-    channels: int
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """Return the width of the vectors: a setting where it can be chosen, else what the weights have."""
 
     @abstractmethod
     def encode(self, pictures: "Sequence[Image]", boxes: Sequence[FloatArray]) -> list[FloatArray]:
@@ -140,6 +146,9 @@ class FusionModel(Plugin):
 class Task(Plugin):
     """Targets, loss, predictions and metrics."""
 
+    kind: ClassVar[TargetKind]
+    """The kind of target it makes, so that a store made for another task is refused."""
+
     @abstractmethod
     def fit(self, targets: pd.DataFrame) -> TargetSchema:
         """Learn classes, counts or scale from the target columns of train rows."""
@@ -153,7 +162,7 @@ class Task(Plugin):
         """Return the number of logits per sample."""
 
     @abstractmethod
-    def loss(self, schema: TargetSchema) -> "nn.Module":
+    def criterion(self, schema: TargetSchema) -> "nn.Module":
         """Return a module (logits, y) -> mean loss over the rows that have a target."""
 
     @abstractmethod
@@ -163,6 +172,10 @@ class Task(Plugin):
     @abstractmethod
     def metrics(self, logits: "Tensor", y: "Tensor", schema: TargetSchema) -> dict[str, float]:
         """Return the metrics over the rows that have a target, under the field's names."""
+
+    def combine(self, logits: "Sequence[Tensor]") -> "Tensor":
+        """Return the logits [num_samples, num_logits] of several networks together; the mean, unless a task knows better."""
+        return logits[0] if len(logits) == 1 else sum(logits[1:], start=logits[0]) / len(logits)
 
     @property
     @abstractmethod
