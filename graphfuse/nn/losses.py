@@ -1,0 +1,145 @@
+"""Losses that skip rows without a target, with class weights and focal modulation."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class CrossEntropy(nn.Module):
+    """Cross entropy over the rows whose class is known, weighted by class.
+
+    The mean is weighted too, so that weights change the balance between classes and not the size of the loss.
+
+    Args:
+        weight: Weight per class [num_classes], or None for equal ones.
+    """
+
+    weight: Tensor | None
+
+    def __init__(self, weight: Tensor | None = None) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+
+    def forward(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Return the mean loss; 0 if no row has a class.
+
+        Args:
+            logits: [num_samples, num_classes]
+            y: Class index, -1 where unknown.  [num_samples]
+        """
+        log_likelihood, row_weight = _rows(logits, y, self.weight)
+        return _weighted_mean(-log_likelihood, row_weight)
+
+
+class FocalLoss(nn.Module):
+    """Cross entropy that looks less at rows which are already right: `(1 - p)^gamma * -log p`.
+
+    From "Focal Loss for Dense Object Detection" (Lin et al., ICCV 2017, arXiv:1708.02002). `gamma = 0` is `CrossEntropy`.
+
+    Args:
+        gamma: How strongly easy rows are turned down, 0 or more; the paper uses 2.
+        weight: Weight per class [num_classes] (the paper's alpha), or None for equal ones.
+    """
+
+    weight: Tensor | None
+
+    def __init__(self, gamma: float = 2.0, weight: Tensor | None = None) -> None:
+        super().__init__()
+        self.gamma = gamma
+        self.register_buffer("weight", weight)
+
+    def forward(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Return the mean loss; 0 if no row has a class.
+
+        Args:
+            logits: [num_samples, num_classes]
+            y: Class index, -1 where unknown.  [num_samples]
+        """
+        log_likelihood, row_weight = _rows(logits, y, self.weight)
+        return _weighted_mean(_focal(log_likelihood, self.gamma), row_weight)
+
+
+class BinaryCrossEntropy(nn.Module):
+    """Cross entropy of independent labels over the cells that are known, focal if `gamma` is above 0.
+
+    Args:
+        positive_weight: Weight of a positive cell per label [num_labels], or None for 1.
+        gamma: As in `FocalLoss`.
+    """
+
+    positive_weight: Tensor | None
+
+    def __init__(self, positive_weight: Tensor | None = None, gamma: float = 0.0) -> None:
+        super().__init__()
+        self.gamma = gamma
+        self.register_buffer("positive_weight", positive_weight)
+
+    def forward(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Return the mean loss over known cells; 0 if there are none.
+
+        Args:
+            logits: [num_samples, num_labels]
+            y: 1, 0, or NaN where unknown.  [num_samples, num_labels]
+        """
+        known = ~y.isnan()
+        positive = y == 1
+        log_likelihood = functional.logsigmoid(torch.where(positive, logits, -logits))
+        weight = torch.ones_like(logits)
+        if self.positive_weight is not None:
+            weight = torch.where(positive, self.positive_weight.to(logits.dtype), weight)
+        return _weighted_mean(_focal(log_likelihood, self.gamma), weight * known)
+
+
+class MeanSquaredError(nn.Module):
+    """Squared error of standardised values over the cells that are known.
+
+    Args:
+        mean: Mean per column over train rows [num_columns].
+        std: Deviation per column over train rows, above 0 [num_columns].
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+
+    def forward(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Return the mean loss over known cells; 0 if there are none.
+
+        Args:
+            logits: Standardised predictions.  [num_samples, num_columns]
+            y: Values in their own unit, NaN where unknown.  [num_samples, num_columns]
+        """
+        known = ~y.isnan()
+        standardised = ((y - self.mean) / self.std).to(logits.dtype)
+        error = torch.where(known, logits - standardised.nan_to_num(), 0.0)
+        return _weighted_mean(error.square(), known.to(logits.dtype))
+
+
+def _rows(logits: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the log-likelihood of each row's class and the row's weight (0 where the class is unknown)."""
+    known = y >= 0
+    index = y.clamp(min=0)
+    log_likelihood = logits.log_softmax(dim=-1).gather(1, index[:, None])[:, 0]  # [num_samples]
+    row_weight = known.to(logits.dtype)
+    if weight is not None:
+        row_weight = row_weight * weight.to(logits.dtype)[index]
+    return log_likelihood, row_weight
+
+
+def _focal(log_likelihood: Tensor, gamma: float) -> Tensor:
+    """Return `(1 - p)^gamma * -log p`."""
+    if gamma == 0:
+        return -log_likelihood
+    # expm1 keeps 1 - p exact near p = 1; the floor keeps the gradient of the power finite there
+    miss = (-torch.expm1(log_likelihood)).clamp(min=torch.finfo(log_likelihood.dtype).tiny)
+    return miss.pow(gamma) * -log_likelihood
+
+
+def _weighted_mean(loss: Tensor, weight: Tensor) -> Tensor:
+    """Return the weighted mean; 0 (with a gradient of 0) if all weights are 0."""
+    total = weight.sum()
+    return (loss * weight).sum() / torch.where(total > 0, total, torch.ones_like(total))
