@@ -6,7 +6,6 @@ Names and summaries are read from the files without importing them; `load` impor
 import ast
 import importlib
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -71,6 +70,8 @@ def package_of(name: str) -> str | None:
 
 
 def _entry_point(room: str, name: str) -> str | None:
+    from importlib.metadata import entry_points  # a fifth of what `graphfuse --help` costs
+
     for entry in entry_points(group=f"graphfuse.{room}"):
         if entry.name == name:
             return entry.value
