@@ -135,6 +135,8 @@ class EdgeTable:
     """Source and destination rows.  [2, num_edges]"""
     weight: FloatArray | None = None
     """Observed strength in [0, 1] (for example cosine similarity); None means 1.  [num_edges]"""
+    rejections: tuple[Rejection, ...] = ()
+    """Links that could not be made."""
 
     def __len__(self) -> int:
         """Return the number of edges."""

@@ -1,0 +1,71 @@
+"""A space in which units that share a train sample are alike: ridge canonical correlation analysis."""
+
+import numpy as np
+import numpy.typing as npt
+
+from graphfuse.core.errors import InputError
+from graphfuse.core.tables import FloatArray, NodeTable, State
+
+Float64Array = npt.NDArray[np.float64]
+
+FINE, COARSE = 2.0**-18, 2.0**-14
+"""Steps of projections (at most 1) and of standardised features (clipped to 32): their products are multiples of 2^-32 and sums over
+up to 2^15 channels stay below 2^20, so float64 holds them exactly and a row's projection does not depend on its neighbours."""
+FURTHEST = 32.0
+"""Standard deviations at which features are clipped."""
+
+
+def fit_alignment(source: NodeTable, destination: NodeTable, dimensions: int, ridge: float) -> State:
+    """Return per end a mean, a scale and a projection [channels, dimensions].
+
+    Every sample that has both ends counts the same: its cross-covariance is that of all its co-occurring pairs (the product of
+    its two means), its covariances are those of its units, on which the projection will be used.
+
+    Raises:
+        InputError: If fewer than two samples have both ends.
+    """
+    shared = np.intersect1d(source.sample, destination.sample)
+    if len(shared) < 2:
+        raise InputError(
+            f"similarity with space: aligned learns from train samples that have both {source.node_type} and {destination.node_type}; "
+            f"at least 2 are needed (got {len(shared)}). Use space: shared, or leave this edge builder out."
+        )
+    ends = [_End(table, shared, ridge) for table in (source, destination)]
+    # cross-covariance of whitened ends; its singular values are the canonical correlations
+    cross = ends[0].sample_means.T @ ends[1].sample_means / len(shared)
+    left, correlation, right = np.linalg.svd(ends[0].whitening @ cross @ ends[1].whitening, full_matrices=False)
+    directions = [left[:, :dimensions], right.T[:, :dimensions]]
+    state: State = {}
+    for name, end, direction in zip(("source", "destination"), ends, directions, strict=True):
+        projection = end.whitening @ direction * correlation[: direction.shape[1]]
+        state[f"{name}_mean"] = end.mean
+        state[f"{name}_scale"] = end.scale
+        state[f"{name}_projection"] = np.rint(projection / max(np.abs(projection).max(), 1e-30) / FINE) * FINE
+    return state
+
+
+def project(x: FloatArray, state: State, end: str) -> Float64Array:
+    """Return features in the aligned space.  [num_nodes, dimensions]."""
+    mean, scale, projection = (state[f"{end}_{name}"].astype(np.float64) for name in ("mean", "scale", "projection"))
+    standard = np.clip((x - mean) / scale, -FURTHEST, FURTHEST)
+    product: Float64Array = (np.rint(standard / COARSE) * COARSE) @ projection
+    return product
+
+
+class _End:
+    """One end's units: weighted mean, scale, whitening [channels, channels] and mean per sample [num_samples, channels]."""
+
+    def __init__(self, table: NodeTable, shared: npt.NDArray[np.int64], ridge: float) -> None:
+        used = np.isin(table.sample, shared)
+        place = np.searchsorted(shared, table.sample[used])
+        count = np.bincount(place, minlength=len(shared))
+        weight = 1.0 / count[place] / len(shared)
+        x = table.x[used].astype(np.float64)
+        self.mean = weight @ x
+        # one scale for all channels: relative sizes are the encoder's, only the order of magnitude is taken out
+        self.scale = np.sqrt(np.mean(weight @ (x - self.mean) ** 2, keepdims=True).clip(1e-24))
+        x = (x - self.mean) / self.scale
+        self.sample_means = np.add.reduceat(x, np.r_[0, np.cumsum(count)[:-1]], axis=0) / count[:, None]
+        covariance = (x * weight[:, None]).T @ x
+        variance, basis = np.linalg.eigh(covariance)
+        self.whitening = basis / np.sqrt(variance.clip(0) + ridge * variance.mean().clip(1e-12)) @ basis.T
