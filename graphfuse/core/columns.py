@@ -167,7 +167,10 @@ def _epoch_seconds(words: list[str]) -> npt.NDArray[np.float64]:
     """Return seconds since 1970 of numbers, whose unit is told by their size."""
     values = _floats(words)
     size = np.abs(values)
-    return values / np.select([size >= limit for limit, _ in EPOCH_UNITS], [unit for _, unit in EPOCH_UNITS], default=1.0)
+    unit = np.ones(len(values))
+    for limit, per_second in reversed(EPOCH_UNITS):
+        unit[size >= limit] = per_second
+    return values / unit
 
 
 def clean_name(name: str) -> str:
