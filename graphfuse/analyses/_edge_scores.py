@@ -1,0 +1,68 @@
+"""Scores of every edge of a batch: what the network gave it, what its gradient says, what happens without it."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from graphfuse.analyses._copies import blocks, take_samples
+from graphfuse.analyses._elements import Elements
+from graphfuse.analyses._evidence import Measure, drop, evidence, flips
+from graphfuse.nn.fusion import FusionNetwork
+
+Scorer = Callable[[FusionNetwork, Batch, Elements], Tensor]
+"""(network, batch, elements) -> one score per element."""
+
+
+def attention_scores(network: FusionNetwork, batch: Batch, elements: Elements) -> Tensor:
+    """Return the network's own weight of each element, mean over the edge and its twin, [num_elements]."""
+    with torch.no_grad():
+        return elements.mean(dict(network(batch).edge_scores))
+
+
+def gradient_scores(network: FusionNetwork, batch: Batch, elements: Elements, measure: Measure = "log_odds") -> Tensor:
+    """Return the evidence's slope by each element's weight, at weight 1: to first order, the drop without it, [num_elements]."""
+    with torch.enable_grad():
+        weights = {edge_type: torch.ones(element.numel(), requires_grad=True) for edge_type, element in elements.of_edge.items()}
+        logits = network(batch, edge_weight_dict=weights).logits
+        total = evidence(logits, logits.detach(), network.kind, measure).sum()
+        if not total.requires_grad:  # a network without edges
+            return torch.zeros(len(elements))
+        slopes = torch.autograd.grad(total, list(weights.values()), allow_unused=True)
+    found = {edge_type: slope for edge_type, slope in zip(weights, slopes, strict=True) if slope is not None}
+    score = elements.sum(found)
+    return score.abs() if network.kind == "regression" else score
+
+
+def occlusion_scores(
+    network: FusionNetwork, batch: Batch, elements: Elements, measure: Measure = "log_odds", block: int = 200_000
+) -> tuple[Tensor, Tensor]:
+    """Return each element's drop of evidence when it alone is removed, and whether the prediction flips.
+
+    Every element gets its own copy of its sample with this one weight at 0; copies run together in forward passes of
+    at most about `block` nodes and edges.
+
+    Returns:
+        Drop and flip (0 or 1), each [num_elements].
+    """
+    lost, flipped = torch.zeros(len(elements)), torch.zeros(len(elements))
+    with torch.no_grad():
+        full = network(batch).logits
+        for piece in blocks(batch, elements.sample, block) if len(elements) else []:
+            sample = elements.sample[piece]
+            copies = take_samples(batch, sample)
+            weights = {
+                edge_type: (element[copies.edge_rows[edge_type]] != piece[copies.edge_copy[edge_type]]).float()
+                for edge_type, element in elements.of_edge.items()
+            }
+            masked = network(copies.batch, edge_weight_dict=weights).logits
+            lost[piece] = drop(full[sample], masked, network.kind, measure)
+            flipped[piece] = flips(full[sample], masked, network.kind)
+    return lost, flipped
+
+
+def no_edge_scores(network: FusionNetwork, batch: Batch) -> bool:
+    """Return whether a network gives its edges no scores of its own."""
+    with torch.no_grad():
+        return not network(batch).edge_scores

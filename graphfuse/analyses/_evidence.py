@@ -1,0 +1,70 @@
+"""How much less a network believes in its own prediction once something is removed."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from graphfuse.core.schema import TargetKind
+
+Measure = Literal["log_odds", "probability"]
+"""What falls: the log-odds of the predicted class, or its probability."""
+
+
+def evidence(logits: Tensor, full: Tensor, kind: TargetKind, measure: Measure) -> Tensor:
+    """Return the evidence in `logits` for what the `full` logits predict.
+
+    Classification: log-odds or probability of the predicted class. Multi-label: the same for each label's
+    predicted state, mean over labels. Regression: the predicted value, mean over targets.
+
+    Args:
+        logits: Of the network with something removed.  [batch_size, num_logits]
+        full: Of the whole network, which says what is predicted.  [batch_size, num_logits]
+        kind: What the logits mean.
+        measure: Log-odds or probability; regression has neither.
+
+    Returns:
+        One value per sample.  [batch_size]
+    """
+    if kind == "regression":
+        return logits.mean(dim=1)
+    if kind == "multilabel" or logits.shape[1] == 1:
+        signed = torch.where(full > 0, logits, -logits)
+        return (signed if measure == "log_odds" else signed.sigmoid()).mean(dim=1)
+    predicted = full.argmax(dim=1, keepdim=True)
+    if measure == "probability":
+        return functional.softmax(logits, dim=1).gather(1, predicted).squeeze(1)
+    others = logits.scatter(1, predicted, -torch.inf).logsumexp(dim=1)
+    return logits.gather(1, predicted).squeeze(1) - others
+
+
+def drop(full: Tensor, masked: Tensor, kind: TargetKind, measure: Measure) -> Tensor:
+    """Return how much evidence is lost, sign kept (below 0: removing it helped); regression: the absolute change, [batch_size]."""
+    if kind == "regression":
+        return (full - masked).abs().mean(dim=1)
+    return evidence(full, full, kind, measure) - evidence(masked, full, kind, measure)
+
+
+def flips(full: Tensor, masked: Tensor, kind: TargetKind) -> Tensor:
+    """Return 1 where the prediction changes (multi-label: any label's), 0 elsewhere and for regression, [batch_size]."""
+    if kind == "regression":
+        return torch.zeros(len(full))
+    if kind == "multilabel" or full.shape[1] == 1:
+        return ((full > 0) != (masked > 0)).any(dim=1).float()
+    return (full.argmax(dim=1) != masked.argmax(dim=1)).float()
+
+
+def quality(logits: Tensor, y: Tensor | None, kind: TargetKind) -> Tensor:
+    """Return how right each sample is: accuracy, share of right labels, or minus the absolute error; NaN without target, [batch_size]."""
+    if y is None:
+        return torch.full((len(logits),), torch.nan)
+    y = y.reshape(len(logits), -1).float()
+    known = (y.isfinite() & (y >= 0)) if kind != "regression" else y.isfinite()
+    if kind == "regression":
+        right = -(logits - y).abs()
+    elif kind == "multilabel" or logits.shape[1] == 1:
+        right = ((logits > 0).float() == y).float()
+    else:
+        right = (logits.argmax(dim=1, keepdim=True).float() == y).float()
+    return torch.where(known, right, torch.nan).nanmean(dim=1)
