@@ -31,7 +31,8 @@ class FeatureCache:
     def encode(self, keys: Sequence[str], compute: Callable[[list[int]], list[FloatArray]]) -> list[FloatArray]:
         """Return one array per key; `compute` is asked once for the positions that are not yet known.
 
-        Equal keys are computed once.
+        Equal keys are computed once. Arrays without rows stand for content that could not be encoded; they are
+        given back but not kept, so that the reason is found again next time.
         """
         found = self._read(set(keys))
         first = {key: position for position, key in reversed(list(enumerate(keys)))}
@@ -77,7 +78,7 @@ class FeatureCache:
         try:
             with connection:
                 connection.executemany(
-                    "INSERT OR REPLACE INTO features VALUES (?, ?)", [(key, _pack(array)) for key, array in arrays.items()]
+                    "INSERT OR REPLACE INTO features VALUES (?, ?)", [(key, _pack(array)) for key, array in arrays.items() if len(array)]
                 )
         finally:
             connection.close()

@@ -97,7 +97,7 @@ def inside(root: Path, name: str) -> Path:
         raise UnsafeError(f"A path must be relative with forward slashes (got '{shown}'). Give it relative to the table's folder.")
     real = (root / name).resolve()
     if not real.is_relative_to(root.resolve()):
-        raise UnsafeError(f"A path may not leave its folder (got '{shown}'). Copy the file under {root}.")
+        raise UnsafeError(f"A path may not leave its folder (got '{shown}'). Copy the file into it.")
     mode = os.stat(real).st_mode
     if not stat.S_ISREG(mode):
         raise UnsafeError(f"A path must name a regular file (got '{shown}').")

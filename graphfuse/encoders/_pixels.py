@@ -1,0 +1,138 @@
+"""Statistics of small square pictures, computed for many at once.
+
+All functions take `rgb` [n, S, S, 3] in 0..1 or maps [n, S, S] and give features of about unit size, [n, k].
+"""
+
+import numpy as np
+
+from graphfuse.core.tables import FloatArray
+
+HUES = 12
+GREYS = 5
+ORIENTATIONS = 6
+RADII = 6
+ANGLES = 32
+HARMONICS = 6
+SCALES = 3
+
+
+def hue_saturation(rgb: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return hue in 0..1, chroma and value of every pixel."""
+    red, green, blue = (rgb[..., channel] for channel in range(3))
+    value = rgb.max(axis=-1)
+    chroma = value - rgb.min(axis=-1)
+    safe = np.where(chroma > 0, chroma, 1)
+    hue = np.where(value == red, (green - blue) / safe, np.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe))
+    return (hue / 6) % 1, chroma, value
+
+
+def weighted_histogram(place: FloatArray, weight: FloatArray, bins: int, *, cyclic: bool) -> FloatArray:
+    """Return a histogram with linear interpolation between neighbouring bins; `place` in bins.  [n, bins]."""
+    count = len(place)
+    low = np.floor(place).astype(np.int64)
+    share = (place - low).astype(np.float32)
+    offset = (np.arange(count) * bins)[:, None]
+    total = np.zeros(count * bins)
+    for position, part in ((low, 1 - share), (low + 1, share)):
+        position = position % bins if cyclic else np.clip(position, 0, bins - 1)
+        flat = (position.reshape(count, -1) + offset).ravel()
+        total += np.bincount(flat, weights=(part * weight).reshape(count, -1).ravel(), minlength=count * bins)
+    return total.reshape(count, bins).astype(np.float32)
+
+
+def colour(rgb: FloatArray, weight: FloatArray) -> FloatArray:
+    """Return hue, lightness-of-colour and grey histograms under a pixel weight, and the weighted mean colour and deviation.
+
+    [n, 2 * HUES + GREYS + 6].
+    """
+    hue, chroma, value = hue_saturation(rgb)
+    size = weight.shape[1] * weight.shape[2]
+    total = weight.reshape(len(weight), -1).sum(axis=1)[:, None] + 1e-3 * size
+    bright = np.clip((value - 0.35) / 0.4, 0, 1)  # brown and orange share a hue
+    parts = [
+        weighted_histogram(hue * HUES, weight * chroma * bright, HUES, cyclic=True),
+        weighted_histogram(hue * HUES, weight * chroma * (1 - bright), HUES, cyclic=True),
+        weighted_histogram(value * (GREYS - 1), weight * (1 - chroma) ** 2, GREYS, cyclic=False),
+    ]
+    mean = (rgb * weight[..., None]).sum(axis=(1, 2)) / total
+    spread = np.sqrt(np.maximum((np.square(rgb) * weight[..., None]).sum(axis=(1, 2)) / total - mean**2, 0))
+    return np.concatenate([*(np.sqrt(part / total) for part in parts), mean, spread], axis=1)
+
+
+def foreground(rgb: FloatArray) -> FloatArray:
+    """Return how much each pixel differs from the border's median colour, 0..1.  [n, S, S]."""
+    border = np.concatenate([rgb[:, 0], rgb[:, -1], rgb[:, :, 0], rgb[:, :, -1]], axis=1)
+    distance = np.sqrt(np.square(rgb - np.median(border, axis=1)[:, None, None, :]).sum(axis=-1))
+    reach = np.partition(distance.reshape(len(rgb), -1), -8, axis=1)[:, -8][:, None, None]  # strongest pixels, outliers aside
+    edge = 0.5 * np.maximum(reach, 0.12)  # a nearly plain cell has no foreground
+    return np.clip((distance - 0.6 * edge) / (0.8 * edge), 0, 1).astype(np.float32)
+
+
+def shape(mask: FloatArray) -> FloatArray:
+    """Return what a foreground looks like around its own centre, whatever its place, size and turn.
+
+    Area, aspect, fill of the enclosing circle, radial profile, spread, and strengths of the first circular harmonics of the
+    mass around the centre (3 for a triangle, 4 for a square or cross, 5 for a star), for the whole and for its outer part.
+    [n, 4 + RADII + 2 * HARMONICS].
+    """
+    count, side = len(mask), mask.shape[1]
+    axis = (np.arange(side, dtype=np.float32) + 0.5) / side
+    total = mask.sum(axis=(1, 2)) + 1e-3
+    centre_x = (mask.sum(axis=1) @ axis) / total
+    centre_y = (mask.sum(axis=2) @ axis) / total
+    dx = axis[None, None, :] - centre_x[:, None, None]
+    dy = axis[None, :, None] - centre_y[:, None, None]
+    radius = np.sqrt(dx**2 + dy**2)
+    angle = np.arctan2(dy, dx) / (2 * np.pi) + 0.5
+    reach = np.where(mask > 0.5, radius, 0).reshape(count, -1).max(axis=1) + 0.5 / side
+    relative = radius / reach[:, None, None]
+    inside = (relative <= 1).astype(np.float32)
+    # 1. Radial profile: share of each ring that is covered (a ring is empty inside, a star thins out).
+    covered = weighted_histogram(relative * (RADII - 1), mask * inside, RADII, cyclic=False)
+    possible = weighted_histogram(relative * (RADII - 1), inside, RADII, cyclic=False) + 1e-3
+    profile = covered / possible
+    # 2. Circular harmonics of the mass by angle, over the whole and over the outer part.
+    rounds = []
+    for part in (mask * inside, mask * inside * (relative > 0.6)):
+        by_angle = weighted_histogram(angle * ANGLES, part * relative, ANGLES, cyclic=True)
+        strength = np.abs(np.fft.rfft(by_angle, axis=1))
+        rounds.append(np.sqrt(strength[:, 1 : HARMONICS + 1] / (strength[:, :1] + 1e-2)))
+    # 3. Second moments: long or round.
+    xx, yy, xy = ((mask * left * right).sum(axis=(1, 2)) / total for left, right in ((dx, dx), (dy, dy), (dx, dy)))
+    difference = np.sqrt((xx - yy) ** 2 + 4 * xy**2)
+    plain = np.stack(
+        [mask.mean(axis=(1, 2)), covered.sum(axis=1) / possible.sum(axis=1), difference / (xx + yy + 1e-4), np.sqrt(xx + yy) / reach],
+        axis=1,
+    )
+    return np.concatenate([plain, profile, *rounds], axis=1)
+
+
+def edges(grey: FloatArray) -> FloatArray:
+    """Return orientation histograms of edges over the whole and over quarters, and edge strength by scale.
+
+    After histograms of oriented gradients (Dalal and Triggs, 2005).  [n, 5 * ORIENTATIONS + SCALES].
+    """
+    across = np.zeros_like(grey)
+    down = np.zeros_like(grey)
+    across[:, :, 1:-1] = grey[:, :, 2:] - grey[:, :, :-2]
+    down[:, 1:-1] = grey[:, 2:] - grey[:, :-2]
+    strength = np.sqrt(across**2 + down**2)
+    turn = (np.arctan2(down, across) / np.pi) % 1  # an edge and its opposite are one orientation
+    half = grey.shape[1] // 2
+    cuts = [(slice(None), slice(None))] + [
+        (rows, cols) for rows in (slice(half), slice(half, None)) for cols in (slice(half), slice(half, None))
+    ]
+    parts = [weighted_histogram(turn[:, r, c] * ORIENTATIONS, strength[:, r, c], ORIENTATIONS, cyclic=True) for r, c in cuts]
+    histograms = [np.sqrt(part / (part.sum(axis=1, keepdims=True) + 1.0)) for part in parts]
+    return np.concatenate([*histograms, _texture(grey)], axis=1)
+
+
+def _texture(grey: FloatArray) -> FloatArray:
+    """Return the deviation that each halving of the picture takes away: fine to coarse.  [n, SCALES]."""
+    energies = []
+    for _ in range(SCALES):
+        half = grey.reshape(len(grey), grey.shape[1] // 2, 2, grey.shape[2] // 2, 2).mean(axis=(2, 4))
+        fine = grey - half.repeat(2, axis=1).repeat(2, axis=2)
+        energies.append(np.sqrt(np.square(fine).mean(axis=(1, 2))) * 4)
+        grey = half
+    return np.stack(energies, axis=1)

@@ -1,0 +1,151 @@
+"""Numeric, boolean and categorical columns -> features; statistics and vocabularies from train rows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from graphfuse.core.columns import as_flags, as_numbers, as_texts, is_missing
+from graphfuse.core.errors import InputError, suggest
+from graphfuse.core.files import pack_strings, unpack_strings
+from graphfuse.core.tables import FloatArray, Rejection, State
+
+LIMIT = 20.0
+"""Standardised values are kept within this many deviations, so that one outlier cannot overflow float16 or swamp training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Which columns of a table become features, and how.
+
+    Numeric columns are taken through a signed logarithm (`log`), then standardised; a missing value is the train mean (0).
+    Boolean columns are 1, -1 or 0 (missing). Categorical columns are one-hot over the train vocabulary, with one slot for any
+    other value; a missing one is all zeros. With no columns at all the one feature is the constant 1.
+    """
+
+    table: str
+    """The table's name in rejections."""
+    key: str
+    """The id column."""
+    numeric: tuple[str, ...] = ()
+    boolean: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    log: bool = True
+    missing_flag: bool = False
+    max_categories: int = 64
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Return every column."""
+        return self.numeric + self.boolean + self.categorical
+
+    def fit(self, frame: pd.DataFrame) -> State:
+        """Return means, deviations and vocabularies of train rows."""
+        values, _ = self._numbers(frame)
+        state: State = {"mean": np.zeros(len(self.numeric)), "std": np.ones(len(self.numeric))}
+        for position in range(len(self.numeric)):
+            known = values[~np.isnan(values[:, position]), position]
+            if len(known):
+                deviation = float(known.std())
+                state["mean"][position] = known.mean()
+                state["std"][position] = deviation if deviation > 1e-12 * max(1.0, abs(float(known.mean()))) else 1.0
+        for position, name in enumerate(self.categorical):
+            counts = category_values(frame[name]).value_counts().drop("", errors="ignore")
+            ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))[: self.max_categories]
+            state[f"vocabulary_{position}"] = pack_strings(sorted(str(value) for value, _ in ordered))
+        return state
+
+    def channels(self, state: State) -> int:
+        """Return the number of features."""
+        slots = sum(len(unpack_strings(state[f"vocabulary_{position}"])) + 1 for position in range(len(self.categorical)))
+        return max(1, len(self.numeric) * (1 + self.missing_flag) + len(self.boolean) + slots)
+
+    def features(self, frame: pd.DataFrame, state: State) -> tuple[FloatArray, tuple[Rejection, ...]]:
+        """Return the features of some rows [num_rows, channels], and the cells that could not be used."""
+        if not self.all:
+            return np.ones((len(frame), 1), dtype=np.float32), ()
+        values, rejections = self._numbers(frame)
+        missing = np.isnan(values)
+        scaled = np.where(missing, 0.0, (np.where(missing, 0.0, values) - state["mean"]) / state["std"])
+        parts: list[npt.NDArray[Any]] = [np.clip(scaled, -LIMIT, LIMIT)]
+        if self.missing_flag:
+            parts.append(missing)
+        for name in self.boolean:
+            flags = as_flags(frame[name])
+            parts.append(np.nan_to_num(2 * flags.values - 1)[:, None])
+            rejections += self._rejections(frame, name, flags.bad, "not_a_boolean", "A boolean must be true or false, yes or no, 1 or 0")
+        for position, name in enumerate(self.categorical):
+            parts.append(_one_hot(frame[name], unpack_strings(state[f"vocabulary_{position}"])))
+        return np.concatenate(parts, axis=1).astype(np.float32), tuple(rejections)
+
+    def absent(self, frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
+        """Return which rows hold none of the columns' values; no row where there are no columns."""
+        if not self.all:
+            return np.zeros(len(frame), dtype=bool)
+        return np.logical_and.reduce([is_missing(frame[name]) for name in self.all])
+
+    def _numbers(self, frame: pd.DataFrame) -> tuple[npt.NDArray[np.float64], list[Rejection]]:
+        """Return the numeric columns as numbers, NaN where missing or unusable.  [num_rows, num_numeric]."""
+        values = np.full((len(frame), len(self.numeric)), np.nan)
+        rejections: list[Rejection] = []
+        for position, name in enumerate(self.numeric):
+            cells = as_numbers(frame[name])
+            infinite = cells.bad & np.isinf(pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan))
+            rejections += self._rejections(frame, name, infinite, "not_finite", "A number must be finite")
+            rejections += self._rejections(frame, name, cells.bad & ~infinite, "not_a_number", "A number must be written in digits")
+            values[:, position] = cells.values
+        values = np.clip(values, -1e100, 1e100)  # squares stay finite
+        return (np.sign(values) * np.log1p(np.abs(values)) if self.log else values), rejections
+
+    def _rejections(self, frame: pd.DataFrame, name: str, wrong: npt.NDArray[np.bool_], reason: str, rule: str) -> list[Rejection]:
+        rows, keys = source_rows(frame), frame[self.key].tolist()
+        cells = as_texts(frame[name]).values.tolist() if wrong.any() else []
+        return [
+            Rejection(
+                table=self.table,
+                row=rows[position],
+                key=str(keys[position]),
+                column=name,
+                reason=reason,
+                detail=f"{rule} (got '{cells[position][:40]}'); it counts as missing. Mend the cell.",
+            )
+            for position in np.flatnonzero(wrong).tolist()
+        ]
+
+
+def require_columns(frame: pd.DataFrame, names: Iterable[str], table: str, setting: str) -> None:
+    """Check that columns exist.
+
+    Raises:
+        InputError: Naming all that are missing, and the nearest one that is there.
+    """
+    known = [str(name) for name in frame.columns]
+    missing = [name for name in names if name not in known]
+    if missing:
+        hints = " ".join(f"'{name}' is not there. {suggest(name, known)}" for name in missing)
+        raise InputError(f"{setting} must name columns of {table}: {hints}")
+
+
+def source_rows(frame: pd.DataFrame) -> list[int]:
+    """Return each row's number in its source file; its position where that is not known."""
+    rows = frame["source_row"].to_numpy() if "source_row" in frame else np.arange(len(frame))
+    return [int(row) for row in rows]
+
+
+def category_values(cells: pd.Series) -> pd.Series:
+    """Return a column as trimmed text, "" where missing (empty, null, nan ...)."""
+    return as_texts(cells).values.str.strip().mask(is_missing(cells), "")
+
+
+def _one_hot(cells: pd.Series, vocabulary: list[str]) -> FloatArray:
+    """Return one slot per known value and a last one for any other; missing is all zeros.  [num_rows, vocabulary + 1]."""
+    values = category_values(cells)
+    slot = pd.Index(vocabulary, dtype="str").get_indexer(pd.Index(values))
+    slot = np.where(slot < 0, len(vocabulary), slot)
+    one_hot = np.zeros((len(values), len(vocabulary) + 1), dtype=np.float32)
+    known = np.flatnonzero(values.ne("").to_numpy())
+    one_hot[known, slot[known]] = 1.0
+    return one_hot

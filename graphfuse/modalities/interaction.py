@@ -1,0 +1,118 @@
+"""Replies, likes, shares: one node per interaction, with its kind, time, numbers and text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from pydantic import PositiveInt
+
+from graphfuse.core.columns import as_texts
+from graphfuse.core.errors import InputError
+from graphfuse.core.sockets import Modality
+from graphfuse.core.tables import FloatArray, Manifest, NodeTable, State
+from graphfuse.modalities._columns import Columns, require_columns
+from graphfuse.modalities._encoding import build_text_encoder, encode_texts
+from graphfuse.modalities._linked import interactions_of
+from graphfuse.modalities._settings import checked_encoder
+
+DELAY = "seconds since the sample"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interaction(Modality):
+    """One `interaction` node per row of the linked interactions, ordered by time, then id.
+
+    Features: kind (one-hot), time since the sample (0 where either time is unknown), the given columns, and the vector of the
+    text column (zeros where there is no text: the node is there all the same).
+    """
+
+    modality: ClassVar[str] = "interaction"
+    node_type: ClassVar[str] = "interaction"
+
+    numeric: tuple[str, ...] = ()
+    boolean: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    text: str | None = None
+    """A text column, encoded as a whole."""
+    encoder: Mapping[str, Any] = field(default_factory=lambda: {"name": "hashed_ngrams", "channels": 128})
+    max_characters: PositiveInt = 2_000
+    """Of a longer text only the beginning is used."""
+    log: bool = True
+    """Take numbers through a signed logarithm before they are standardised."""
+    missing_flag: bool = False
+    """Add a feature per number that says whether it is missing (missingness can leak the answer)."""
+    max_categories: PositiveInt = 64
+    """Most frequent values that get their own slot; the rest share one."""
+
+    def __post_init__(self) -> None:
+        """Check the encoder's settings together with these."""
+        if self.text is not None:
+            checked_encoder(build_text_encoder, self.encoder)
+
+    def fit(self, manifest: Manifest) -> State:
+        """Learn means, deviations and vocabularies, from the interactions of train rows.
+
+        Raises:
+            InputError: If there is no interactions table, or a column is missing.
+        """
+        return self._columns.fit(self._frame(manifest))
+
+    def channels(self, state: State) -> int:
+        """Return the number of features, with the text vector's."""
+        return self._columns.channels(state) + (build_text_encoder(self.encoder).channels if self.text else 0)
+
+    def nodes(self, chunk: Manifest, state: State) -> NodeTable:
+        """Return one node per interaction of the chunk's samples.
+
+        Raises:
+            InputError: If there is no interactions table, or a column is missing.
+        """
+        frame = self._frame(chunk)
+        x, rejections = self._columns.features(frame, state)
+        if self.text is not None:
+            x = np.concatenate([x, self._text_vectors(frame[self.text])], axis=1)
+        return NodeTable(
+            node_type=self.node_type,
+            sample=frame["sample"].to_numpy(dtype=np.int64),
+            x=x,
+            units=frame[["interaction_id", "user_id", "reply_to", "kind", "time"]].copy(),
+            rejections=rejections,
+        )
+
+    def _frame(self, manifest: Manifest) -> pd.DataFrame:
+        if "interactions" not in manifest.linked:
+            raise InputError(
+                "modalities.interaction: needs a table of interactions (got none). Give dataset.interactions, or leave the modality out."
+            )
+        columns = (*self.numeric, *self.boolean, *self.categorical, *([self.text] if self.text else []))
+        require_columns(manifest.linked["interactions"], columns, "interactions", "modalities.interaction")
+        frame = interactions_of(manifest)
+        started = manifest.samples["time"].to_numpy(dtype=np.float64) if "time" in manifest.samples else np.full(len(manifest), np.nan)
+        frame[DELAY] = frame["time"] - started[frame["sample"].to_numpy()]
+        return frame
+
+    def _text_vectors(self, cells: pd.Series) -> FloatArray:
+        """Return the vector of each text as a whole, zeros where there is none.  [num_rows, channels]."""
+        texts = [text[: self.max_characters] for text in as_texts(cells).values]
+        used = [row for row, text in enumerate(texts) if text.strip()]
+        encoder = build_text_encoder(self.encoder)
+        arrays = encode_texts(encoder, [texts[row] for row in used], [np.array([[0, len(texts[row])]]) for row in used])
+        vectors = np.zeros((len(texts), encoder.channels), dtype=np.float32)
+        if used:
+            vectors[used] = np.concatenate(arrays)
+        return vectors
+
+    @property
+    def _columns(self) -> Columns:
+        return Columns(
+            table="interactions",
+            key="interaction_id",
+            numeric=(DELAY, *self.numeric),
+            boolean=self.boolean,
+            categorical=("kind", *self.categorical),
+            log=self.log,
+            missing_flag=self.missing_flag,
+            max_categories=self.max_categories,
+        )

@@ -1,0 +1,76 @@
+"""One node per sample, which everything else belongs to; constant, or columns of the row."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+from pydantic import PositiveInt
+
+from graphfuse.core.sockets import Modality
+from graphfuse.core.tables import Manifest, NodeTable, State
+from graphfuse.modalities._columns import Columns, require_columns
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample(Modality):
+    """One `sample` node per row, with the constant 1 or with columns of the row as features."""
+
+    modality: ClassVar[str] = "sample"
+    node_type: ClassVar[str] = "sample"
+
+    numeric: tuple[str, ...] = ()
+    boolean: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    log: bool = True
+    """Take numbers through a signed logarithm before they are standardised."""
+    missing_flag: bool = False
+    """Add a feature per number that says whether it is missing (missingness can leak the answer)."""
+    max_categories: PositiveInt = 64
+    """Most frequent values that get their own slot; the rest share one."""
+
+    def fit(self, manifest: Manifest) -> State:
+        """Learn means, deviations and vocabularies.
+
+        Raises:
+            InputError: If a column is missing.
+        """
+        require_columns(manifest.samples, self._columns.all, "samples", "modalities.sample")
+        return self._columns.fit(manifest.samples)
+
+    def channels(self, state: State) -> int:
+        """Return the number of features."""
+        return self._columns.channels(state)
+
+    def nodes(self, chunk: Manifest, state: State) -> NodeTable:
+        """Return one node per row.
+
+        Raises:
+            InputError: If a column is missing.
+        """
+        samples = chunk.samples
+        require_columns(samples, self._columns.all, "samples", "modalities.sample")
+        x, rejections = self._columns.features(samples, state)
+        units = pd.DataFrame({"sample_id": samples["sample_id"].astype("str")})
+        units["user_id"] = samples["user_id"].astype("str") if "user_id" in samples else ""
+        units["time"] = samples["time"].astype("float64") if "time" in samples else np.nan
+        return NodeTable(
+            node_type=self.node_type,
+            sample=np.arange(len(samples), dtype=np.int64),
+            x=x,
+            units=units.reset_index(drop=True).astype({"user_id": "str"}),
+            rejections=rejections,
+        )
+
+    @property
+    def _columns(self) -> Columns:
+        return Columns(
+            table="samples",
+            key="sample_id",
+            numeric=self.numeric,
+            boolean=self.boolean,
+            categorical=self.categorical,
+            log=self.log,
+            missing_flag=self.missing_flag,
+            max_categories=self.max_categories,
+        )
