@@ -158,7 +158,7 @@ def write_index(
 
 def index_digest(index: Mapping[str, Any]) -> str:
     """Return the digest of an index over everything but the digest itself."""
-    content = {key: value for key, value in index.items() if key != "sha256"}
+    content = json.loads(json.dumps({key: value for key, value in index.items() if key != "sha256"}))  # as it will be read
     return digest_bytes(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
 
 

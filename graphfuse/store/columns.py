@@ -1,0 +1,88 @@
+"""The columns of one shard, memory-mapped."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphfuse.core.errors import IntegrityError
+from graphfuse.core.schema import edge_name
+from graphfuse.core.tables import IntArray
+from graphfuse.store.arrays import map_arrays
+from graphfuse.store.index import StoreIndex
+from graphfuse.store.integrity import verified
+from graphfuse.store.layout import check_layout, check_shard, entities_file, shard_file, shard_layout
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """Columns of some thousand samples; lists stand in the order of the schema."""
+
+    node_pointers: IntArray
+    """Rows of each sample.  [num_node_types, num_samples + 1]"""
+    nodes: list[npt.NDArray[Any]]
+    """Per node type features [num_nodes, channels], or rows of the entity table [num_nodes]."""
+    edge_pointers: IntArray
+    """[num_edge_types, num_samples + 1]"""
+    edges: list[npt.NDArray[np.int32]]
+    """Per edge type local source and destination.  [2, num_edges]"""
+    weights: Mapping[int, npt.NDArray[np.float32]]
+    """Per weighted edge type (its number in the schema).  [num_edges]"""
+    y: npt.NDArray[Any] | None
+
+
+def open_shard(folder: Path, index: StoreIndex, number: int, entities: Mapping[str, npt.NDArray[Any]], *, digest: bool) -> Shard:
+    """Map a shard and check its digest, header, pointers and indices.
+
+    Raises:
+        IntegrityError: If the file is not as it was written.
+    """
+    schema, record = index.schema, index.shards[number]
+    path = verified(folder, shard_file(record["number"]), index.files, digest=digest)
+    arrays = map_arrays(path)
+    names = [edge_name(edge_type) for edge_type in schema.edge_types]
+    try:
+        check_layout(arrays, shard_layout(schema, record))
+        if digest:
+            check_shard(arrays, schema)
+            _check_entities(arrays, entities)
+    except ValueError as error:
+        raise IntegrityError(f"{path} must be as convert writes it: {error}. Repeat convert, or restore the file from a copy.") from error
+    empty = np.zeros((0, record["samples"] + 1), dtype=np.int64)
+    return Shard(
+        node_pointers=np.stack([arrays[f"{node_type}.ptr"] for node_type in schema.node_types]),
+        nodes=[arrays[f"{t}.entity" if t in schema.entity_types else f"{t}.x"] for t in schema.node_types],
+        edge_pointers=np.stack([arrays[f"{name}.ptr"] for name in names]) if names else empty,
+        edges=[arrays[f"{name}.index"] for name in names],
+        weights={
+            position: arrays.get(f"{name}.weight", np.ones(record["edges"][name], dtype=np.float32))
+            for position, name in enumerate(names)
+            if name in index.weighted_edge_types
+        },
+        y=arrays.get("y"),
+    )
+
+
+def open_entities(folder: Path, index: StoreIndex, node_type: str, *, digest: bool) -> npt.NDArray[Any]:
+    """Map the features of a shared node type, [num_entities, channels].
+
+    Raises:
+        IntegrityError: If the file is not as it was written.
+    """
+    path = verified(folder, entities_file(node_type), index.files, digest=digest)
+    x = map_arrays(path).get("x", np.zeros(0))
+    if x.ndim != 2 or x.shape[1] != index.schema.channels_by_node_type[node_type] or x.dtype not in (np.float16, np.float32):
+        raise IntegrityError(
+            f"{path} must hold features of '{node_type}' (is {x.dtype} {list(x.shape)}). Repeat convert into a new folder."
+        )
+    return x
+
+
+def _check_entities(arrays: Mapping[str, npt.NDArray[Any]], entities: Mapping[str, npt.NDArray[Any]]) -> None:
+    for node_type, x in entities.items():
+        rows = arrays[f"{node_type}.entity"]
+        if len(rows) and (rows.min() < 0 or rows.max() >= len(x)):
+            raise ValueError(f"'{node_type}.entity' must name rows 0 to {len(x) - 1}")

@@ -1,0 +1,200 @@
+"""A store that was written: samples, batches and what people read of them."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from torch_geometric.data import Batch, HeteroData
+
+from graphfuse.core.errors import InputError, IntegrityError, suggest
+from graphfuse.core.schema import GraphSchema, TargetSchema
+from graphfuse.core.tables import SPLITS, IntArray, State
+from graphfuse.store.batching import in_order, shard_windows, shuffled
+from graphfuse.store.columns import Shard, open_entities, open_shard
+from graphfuse.store.frames import read_frame
+from graphfuse.store.gather import Columns, gather
+from graphfuse.store.index import read_index
+from graphfuse.store.integrity import verified
+from graphfuse.store.layout import QUARANTINE, SAMPLES, shard_file, state_file, units_file
+from graphfuse.store.pyg import to_batch, to_sample
+from graphfuse.store.writer import read_state
+
+MEMORY_BUDGET = 4 * 2**30
+"""Bytes of shards kept open, and shuffled exactly. A fixed number, since the order of batches must not depend on the machine."""
+
+
+def open_store(path: str | Path, *, verify: bool = True, memory_budget: int = MEMORY_BUDGET) -> "GraphStore":
+    """Open a store that `graphfuse convert` made.
+
+    Args:
+        path: The store's folder.
+        verify: Check the digest of each file before its first use in this process. Turn it off only to time reading.
+        memory_budget: Bytes of shards that are open at a time; a larger store is shuffled window by window.
+
+    Raises:
+        InputError: If there is no such folder.
+        IntegrityError: If the store is not whole, damaged, or of a newer format.
+    """
+    return GraphStore(Path(path), verify=verify, memory_budget=memory_budget)
+
+
+class GraphStore:
+    """Samples as heterogeneous graphs, read from disk as they are needed.
+
+    Every sample and batch carries all node and edge types of `schema`, empty where there is nothing.
+    """
+
+    path: Path
+    schema: GraphSchema
+    target: TargetSchema
+    recipe: dict[str, Any]
+    """The experiment that made the store, as plain JSON."""
+    digests: dict[str, Any]
+    """Digests of the inputs."""
+
+    def __init__(self, path: Path, *, verify: bool = True, memory_budget: int = MEMORY_BUDGET) -> None:
+        self._index = read_index(path)
+        self.path = path
+        self.schema = self._index.schema
+        self.target = self._index.target
+        self.recipe = self._index.recipe
+        self.digests = self._index.digests
+        self._verify = verify
+        self._budget = memory_budget
+        self._starts: IntArray = np.cumsum([0, *(shard["samples"] for shard in self._index.shards)], dtype=np.int64)
+        self._sizes = [int(self._index.files[shard_file(shard["number"])]["bytes"]) for shard in self._index.shards]
+        self._open: OrderedDict[int, Shard] = OrderedDict()
+        self._frames: OrderedDict[str, pd.DataFrame] = OrderedDict()
+        kinds = {node_type: number for number, node_type in enumerate(self.schema.node_types)}
+        self._ends = np.array([[kinds[edge_type[end]] for edge_type in self.schema.edge_types] for end in (0, 2)], dtype=np.int64)
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return int(self._starts[-1])
+
+    def sample(self, i: int) -> HeteroData:
+        """Return the sample at a position, as a graph of its own."""
+        positions = self._positions([i])
+        return to_sample(self._columns(positions), positions, self.schema, self._entities)
+
+    def batch(self, indices: npt.ArrayLike) -> Batch:
+        """Return samples as one batch, in the order asked for: equal to `Batch.from_data_list([store.sample(i) for i in indices])`.
+
+        Args:
+            indices: Positions in the store, or a mask over it.
+        """
+        positions = self._positions(indices)
+        return to_batch(self._columns(positions), positions, self.schema, self._entities)
+
+    def batches(
+        self, split: str | None = None, batch_size: int = 256, shuffle: bool = False, seed: int = 0, epoch: int = 0
+    ) -> Iterator[Batch]:
+        """Return an iterator over a split (None: all samples) in batches; the last may be smaller.
+
+        Shuffled batches depend on (seed, epoch) only. Every sample comes once per epoch; inside a batch, samples are in store order.
+
+        Raises:
+            InputError: If the split is unknown or has no samples, or the batch size is below 1.
+        """
+        chosen = self.indices(split)
+        if batch_size < 1:
+            raise InputError(f"A batch must have at least 1 sample (got batch_size {batch_size}).")
+        if not len(chosen):
+            raise InputError(f"Split '{split or 'all'}' must have samples (has 0 of {len(self)}). Change dataset.split and convert again.")
+        if not shuffle:
+            return map(self.batch, in_order(chosen, batch_size))
+        rng = np.random.default_rng([seed, epoch])
+        windows = shard_windows(self._starts, self._sizes, self._budget, rng)
+        return map(self.batch, shuffled(chosen, batch_size, windows, rng))
+
+    def indices(self, split: str | None = None) -> IntArray:
+        """Return the positions of a split's samples, ascending; none if the split is empty.
+
+        Raises:
+            InputError: If the split is not one of train, validation, test.
+        """
+        if split is None:
+            return np.arange(len(self), dtype=np.int64)
+        if split not in SPLITS:
+            raise InputError(f"A split is one of {', '.join(SPLITS)} (got '{split[:40]}'). {suggest(split, SPLITS)}")
+        return np.flatnonzero((self.samples["split"] == split).to_numpy()).astype(np.int64)
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """One row per sample: `sample_id`, `split`, `source_row`, targets as text, `has_<modality>`."""
+        frame = self._frame(SAMPLES)
+        if len(frame) != len(self) or not {"sample_id", "split"} <= set(frame.columns):
+            raise IntegrityError(
+                f"{self.path / SAMPLES} must have a row per sample with sample_id and split. Repeat convert into a new folder."
+            )
+        return frame
+
+    @cached_property
+    def quarantine(self) -> pd.DataFrame:
+        """What was not used, and why (contract 5)."""
+        return self._frame(QUARANTINE)
+
+    def units(self, node_type: str, i: int) -> pd.DataFrame:
+        """Return what a person can read of a sample's nodes of one type, one row per node, in node order."""
+        if node_type not in self.schema.node_types:
+            raise InputError(f"The store has no node type '{node_type[:40]}'. {suggest(node_type, self.schema.node_types)}")
+        position = self._positions([i])[0]
+        number = int(np.searchsorted(self._starts, position, side="right")) - 1
+        first, end = self._shard(number).node_pointers[self.schema.node_types.index(node_type)][position - self._starts[number] :][:2]
+        name = units_file(node_type, self._index.shards[number]["number"])
+        if first == end and name not in self._index.files:
+            return pd.DataFrame()
+        if name not in self._frames:
+            self._frames[name] = self._frame(name)
+            if len(self._frames) > 2 * len(self.schema.node_types):  # the shard at hand and the one before
+                self._frames.popitem(last=False)
+        return self._frames[name].iloc[first:end].reset_index(drop=True)
+
+    def state(self, name: str) -> State:
+        """Return a fitted state, such as `modalities-0-text`."""
+        verified(self.path, state_file(name), self._index.files, digest=self._verify)
+        return read_state(self.path, name)
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of the fitted states."""
+        return tuple(sorted(Path(name).stem for name in self._index.files if name.startswith("state/")))
+
+    def _positions(self, indices: npt.ArrayLike) -> IntArray:
+        asked = np.asarray(indices)
+        if asked.dtype == bool and asked.shape == (len(self),):
+            asked = np.flatnonzero(asked)
+        if asked.ndim != 1 or not len(asked) or not np.issubdtype(asked.dtype, np.integer):
+            raise InputError(
+                f"Samples are named by a list of at least one whole number, or a mask over the store (got {str(indices)[:40]})."
+            )
+        wrong = asked[(asked < 0) | (asked >= len(self))]
+        if len(wrong):
+            raise InputError(f"Samples are numbered 0 to {len(self) - 1} (got {wrong[0]}).")
+        return asked.astype(np.int64)
+
+    def _columns(self, positions: IntArray) -> Columns:
+        number = np.searchsorted(self._starts, positions, side="right") - 1
+        occurring, shard_of = np.unique(number, return_inverse=True)
+        shards = [self._shard(int(number)) for number in occurring]
+        return gather(shards, shard_of.astype(np.int64), positions - self._starts[number], self._ends)
+
+    def _shard(self, number: int) -> Shard:
+        if number not in self._open:
+            self._open[number] = open_shard(self.path, self._index, number, self._entities, digest=self._verify)
+            while len(self._open) > 1 and sum(self._sizes[other] for other in self._open) > self._budget:
+                self._open.popitem(last=False)
+        self._open.move_to_end(number)
+        return self._open[number]
+
+    @cached_property
+    def _entities(self) -> dict[str, npt.NDArray[Any]]:
+        return {node_type: open_entities(self.path, self._index, node_type, digest=self._verify) for node_type in self.schema.entity_types}
+
+    def _frame(self, name: str) -> pd.DataFrame:
+        return read_frame(verified(self.path, name, self._index.files, digest=self._verify))

@@ -1,0 +1,92 @@
+"""`index.json`: what a store says of itself."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from graphfuse.core.errors import InputError, IntegrityError
+from graphfuse.core.files import read_json
+from graphfuse.core.schema import GraphSchema, TargetSchema, edge_name
+from graphfuse.store.layout import FORMAT, INDEX
+from graphfuse.store.writer import index_digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreIndex:
+    """The checked content of `index.json`."""
+
+    schema: GraphSchema
+    target: TargetSchema
+    weighted_edge_types: frozenset[str]
+    """Names of the edge types that carry weights in every batch."""
+    shards: tuple[Mapping[str, Any], ...]
+    files: Mapping[str, Mapping[str, Any]]
+    """Entry of every file of the store, those of the shards included."""
+    recipe: dict[str, Any]
+    digests: dict[str, Any]
+
+
+def read_index(folder: Path) -> StoreIndex:
+    """Read and check the index of a store.
+
+    Raises:
+        InputError: If there is no such folder.
+        IntegrityError: If the store is not whole, its format is newer, or its index was changed.
+    """
+    if not folder.is_dir():
+        raise InputError(f"A store is a folder that convert made (got '{folder}'). Run: graphfuse convert EXPERIMENT --out {folder}")
+    path = folder / INDEX
+    if not path.exists():
+        raise IntegrityError(f"{folder} is not a whole store: it has no {INDEX}, which convert writes last. Repeat convert; it resumes.")
+    value = read_json(path)
+    _check_format(path, value)
+    if value.get("sha256") != index_digest(value):
+        raise IntegrityError(f"{path} has changed since it was written. Repeat convert, or restore the file from a copy.")
+    try:
+        return _parse(value)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise IntegrityError(f"{path} must be as convert writes it ({str(error)[:80]}). Repeat convert into a new folder.") from error
+
+
+def _check_format(path: Path, value: Mapping[str, Any]) -> None:
+    found = value.get("format")
+    if not isinstance(found, int) or found < 1:
+        raise IntegrityError(
+            f"{path} must name its format version, a number from 1 (got {str(found)[:40]}). Repeat convert into a new folder."
+        )
+    if found > FORMAT:
+        raise IntegrityError(
+            f"{path.parent} is a store of format {found}; this graphfuse reads up to format {FORMAT}. Update graphfuse: pip install -U graphfuse"
+        )
+
+
+def _parse(value: Mapping[str, Any]) -> StoreIndex:
+    schema = GraphSchema.from_json(value["schema"])
+    edge_names = [edge_name(edge_type) for edge_type in schema.edge_types]
+    for name in (*schema.node_types, *edge_names):
+        if not re.fullmatch(r"\w+", name):  # names become file names
+            raise ValueError(f"type name {name[:40]!r}")
+    shards = value["shards"]
+    files = dict(value["files"])
+    for shard in shards:
+        files |= shard["files"]
+        if any(not isinstance(count, int) for count in (shard["samples"], *(shard["nodes"][n] for n in schema.node_types))):
+            raise ValueError(f"counts of shard {shard['number']}")
+    if any(shard["edges"].keys() != set(edge_names) for shard in shards) or sum(shard["samples"] for shard in shards) != value["samples"]:
+        raise ValueError("counts of samples or edges")
+    if len({json.dumps(shard["y"], sort_keys=True) for shard in shards}) > 1:
+        raise ValueError("targets of the shards differ in kind")
+    if any({"sha256", "bytes"} - entry.keys() for entry in files.values()):
+        raise ValueError("entry of a file")
+    return StoreIndex(
+        schema=schema,
+        target=TargetSchema.from_json(value["target"]),
+        weighted_edge_types=frozenset(value["weighted_edge_types"]),
+        shards=tuple(shards),
+        files=files,
+        recipe=value["recipe"],
+        digests=value["digests"],
+    )

@@ -1,0 +1,137 @@
+"""Columns -> PyG: the same content as `Batch.from_data_list`, every declared type included (contract 1)."""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch, HeteroData
+
+from graphfuse.core.schema import GraphSchema
+from graphfuse.core.tables import IntArray
+from graphfuse.store.gather import Columns
+
+Entities = Mapping[str, npt.NDArray[Any]]
+"""Features of the shared node types, [num_entities, channels] each."""
+
+
+def to_batch(columns: Columns, positions: IntArray, schema: GraphSchema, entities: Entities) -> Batch:
+    """Return a batch whose node and edge types are exactly those of the schema.
+
+    Args:
+        columns: What `gather` returned for these samples.
+        positions: The samples' positions in the store.  [batch_size]
+        schema: Node types and edge types.
+        entities: Features of shared node types.
+    """
+    batch = Batch(_base_cls=HeteroData)
+    counts = columns.node_counts
+    owners = np.repeat(np.tile(np.arange(len(positions)), len(counts)), counts.ravel())
+    batch_vectors = torch.from_numpy(owners).split(counts.sum(axis=1).tolist())
+    pointers = torch.from_numpy(columns.node_pointers).unbind()
+    for number, attributes in enumerate(_node_attributes(columns, schema, entities)):
+        attributes |= {"batch": batch_vectors[number], "ptr": pointers[number]}
+        batch[schema.node_types[number]]._mapping.update(
+            attributes
+        )  # straight into the store: setting one by one costs as much as the gather
+    _fill(batch, columns, positions, schema)
+    of_graph = list(batch._global_store.keys())
+    batch.__dict__ |= {
+        "_num_graphs": len(positions),
+        "_slice_dict": Bookkeeping(columns, schema, of_graph, increments=False),
+        "_inc_dict": Bookkeeping(columns, schema, of_graph, increments=True),
+    }
+    return batch
+
+
+def to_sample(columns: Columns, positions: IntArray, schema: GraphSchema, entities: Entities) -> HeteroData:
+    """Return one sample, with the same attributes as a batch but `batch` and `ptr`, which batching adds."""
+    sample = HeteroData()
+    for node_type, attributes in zip(schema.node_types, _node_attributes(columns, schema, entities), strict=True):
+        sample[node_type]._mapping.update(attributes)
+    _fill(sample, columns, positions, schema)
+    return sample
+
+
+class Bookkeeping(Mapping[Any, Any]):
+    """PyG's slices or increments of a batch, made on first use.
+
+    `get_example` and `to_data_list` need them; training does not, and they cost more than the batch itself.
+    """
+
+    def __init__(self, columns: Columns, schema: GraphSchema, graph_attributes: list[str], *, increments: bool) -> None:
+        self._counts = columns.node_counts, columns.edge_counts
+        self._weighted = tuple(columns.weights)
+        self._schema = schema
+        self._graph_attributes = graph_attributes
+        self._increments = increments
+
+    def __getitem__(self, key: object) -> Any:  # noqa: ANN401  (PyG keeps tensors and dicts of tensors side by side)
+        return self._value[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._value)
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    @cached_property
+    def _value(self) -> dict[Any, Any]:
+        return self._all_increments() if self._increments else self._all_slices()
+
+    def _all_slices(self) -> dict[Any, Any]:
+        nodes, edges = (torch.from_numpy(np.pad(np.cumsum(counts, axis=1), ((0, 0), (1, 0)))) for counts in self._counts)
+        value: dict[Any, Any] = {name: torch.arange(self._counts[0].shape[1] + 1) for name in self._graph_attributes}
+        for number, node_type in enumerate(self._schema.node_types):
+            value[node_type] = dict.fromkeys(self._node_names(node_type), nodes[number])
+        for number, edge_type in enumerate(self._schema.edge_types):
+            value[edge_type] = dict.fromkeys(self._edge_names(number), edges[number])
+        return value
+
+    def _all_increments(self) -> dict[Any, Any]:
+        size = self._counts[0].shape[1]
+        none = torch.zeros(size, dtype=torch.int64)
+        before = torch.from_numpy(np.cumsum(self._counts[0], axis=1) - self._counts[0])
+        value: dict[Any, Any] = dict.fromkeys(self._graph_attributes, none)
+        for node_type in self._schema.node_types:
+            value[node_type] = dict.fromkeys(self._node_names(node_type), none)
+        kinds = {node_type: number for number, node_type in enumerate(self._schema.node_types)}
+        for number, edge_type in enumerate(self._schema.edge_types):
+            value[edge_type] = dict.fromkeys(self._edge_names(number), none)
+            source, destination = before[kinds[edge_type[0]]], before[kinds[edge_type[2]]]
+            value[edge_type]["edge_index"] = torch.stack([source, destination], dim=1).unsqueeze(-1)  # [batch_size, 2, 1]
+        return value
+
+    def _node_names(self, node_type: str) -> list[str]:
+        return ["x", "entity"] if node_type in self._schema.entity_types else ["x"]
+
+    def _edge_names(self, number: int) -> list[str]:
+        return ["edge_index", "edge_weight"] if number in self._weighted else ["edge_index"]
+
+
+def _node_attributes(columns: Columns, schema: GraphSchema, entities: Entities) -> Iterator[dict[str, Tensor]]:
+    for node_type, column in zip(schema.node_types, columns.nodes, strict=True):
+        if node_type in schema.entity_types:
+            x = entities[node_type][column]
+            yield {"x": _features(x), "entity": torch.from_numpy(column)}
+        else:
+            yield {"x": _features(column)}
+
+
+def _features(x: npt.NDArray[Any]) -> Tensor:
+    return torch.from_numpy(x).float()  # torch widens float16 faster than numpy
+
+
+def _fill(data: HeteroData, columns: Columns, positions: IntArray, schema: GraphSchema) -> None:
+    """Set edges and what belongs to the sample as a whole."""
+    for number, edge_type in enumerate(schema.edge_types):
+        attributes = {"edge_index": torch.from_numpy(columns.edges[number])}
+        if number in columns.weights:
+            attributes["edge_weight"] = torch.from_numpy(columns.weights[number])
+        data[edge_type]._mapping.update(attributes)
+    if columns.y is not None:
+        data.y = torch.from_numpy(columns.y)
+    data.position = torch.from_numpy(positions)
