@@ -68,7 +68,8 @@ def blocks(batch: Batch, index: Tensor, limit: int) -> list[Tensor]:
     for edge_type in batch.edge_types:
         size += edge_sample(batch, edge_type).bincount(minlength=batch.num_graphs)
     piece = size[index].cumsum(0).sub(1).clamp(min=0) // limit
-    return list(torch.split(torch.arange(index.numel()), piece.unique_consecutive(return_counts=True)[1].tolist()))
+    sizes = torch.bincount(piece)
+    return list(torch.split(torch.arange(index.numel()), sizes[sizes > 0].tolist()))
 
 
 def edge_sample(batch: Batch, edge_type: EdgeType) -> Tensor:

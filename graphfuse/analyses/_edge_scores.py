@@ -8,7 +8,7 @@ from torch_geometric.data import Batch
 
 from graphfuse.analyses._copies import blocks, take_samples
 from graphfuse.analyses._elements import Elements
-from graphfuse.analyses._evidence import Measure, drop, evidence, flips
+from graphfuse.analyses._evidence import Measure, drop, evidence, flips, kind_of
 from graphfuse.nn.fusion import FusionNetwork
 
 Scorer = Callable[[FusionNetwork, Batch, Elements], Tensor]
@@ -26,13 +26,13 @@ def gradient_scores(network: FusionNetwork, batch: Batch, elements: Elements, me
     with torch.enable_grad():
         weights = {edge_type: torch.ones(element.numel(), requires_grad=True) for edge_type, element in elements.of_edge.items()}
         logits = network(batch, edge_weight_dict=weights).logits
-        total = evidence(logits, logits.detach(), network.kind, measure).sum()
+        total = evidence(logits, logits.detach(), kind_of(network), measure).sum()
         if not total.requires_grad:  # a network without edges
             return torch.zeros(len(elements))
         slopes = torch.autograd.grad(total, list(weights.values()), allow_unused=True)
     found = {edge_type: slope for edge_type, slope in zip(weights, slopes, strict=True) if slope is not None}
     score = elements.sum(found)
-    return score.abs() if network.kind == "regression" else score
+    return score.abs() if kind_of(network) == "regression" else score
 
 
 def occlusion_scores(
@@ -57,8 +57,8 @@ def occlusion_scores(
                 for edge_type, element in elements.of_edge.items()
             }
             masked = network(copies.batch, edge_weight_dict=weights).logits
-            lost[piece] = drop(full[sample], masked, network.kind, measure)
-            flipped[piece] = flips(full[sample], masked, network.kind)
+            lost[piece] = drop(full[sample], masked, kind_of(network), measure)
+            flipped[piece] = flips(full[sample], masked, kind_of(network))
     return lost, flipped
 
 

@@ -110,7 +110,7 @@ def _pairs(batch: Batch, types: tuple[EdgeType, ...]) -> tuple[Tensor, Tensor, T
     width = max(int(batch[target_type].num_nodes), 1)
     # the twin runs the other way: flip it so that both give the same pair
     ends = [batch[edge_type].edge_index.flip(0) if place else batch[edge_type].edge_index for place, edge_type in enumerate(types)]
-    pairs, inverse = torch.cat([source * width + target for source, target in ends]).unique(return_inverse=True)
+    pairs, inverse = torch.unique(torch.cat([source * width + target for source, target in ends]), return_inverse=True)
     source, target = pairs // width, pairs % width
     sample = batch[source_type].batch[source]
     local_source = source - batch[source_type].ptr[sample]

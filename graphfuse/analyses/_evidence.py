@@ -6,10 +6,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from graphfuse.core.schema import TargetKind
+from graphfuse.core.schema import TargetKind, TargetSchema
+from graphfuse.nn.fusion import FusionNetwork
 
 Measure = Literal["log_odds", "probability"]
 """What falls: the log-odds of the predicted class, or its probability."""
+
+
+def kind_of(network: FusionNetwork) -> TargetKind:
+    """Return what a network's logits mean; one that does not say is taken for a classifier."""
+    return network.target.kind if network.target else "classification"
 
 
 def evidence(logits: Tensor, full: Tensor, kind: TargetKind, measure: Measure) -> Tensor:
@@ -55,13 +61,15 @@ def flips(full: Tensor, masked: Tensor, kind: TargetKind) -> Tensor:
     return (full.argmax(dim=1) != masked.argmax(dim=1)).float()
 
 
-def quality(logits: Tensor, y: Tensor | None, kind: TargetKind) -> Tensor:
+def quality(logits: Tensor, y: Tensor | None, kind: TargetKind, target: TargetSchema | None) -> Tensor:
     """Return how right each sample is: accuracy, share of right labels, or minus the absolute error; NaN without target, [batch_size]."""
     if y is None:
         return torch.full((len(logits),), torch.nan)
     y = y.reshape(len(logits), -1).float()
     known = (y.isfinite() & (y >= 0)) if kind != "regression" else y.isfinite()
     if kind == "regression":
+        if target and target.std:  # logits are standardised, y has its own unit
+            logits = logits * torch.tensor(target.std) + torch.tensor(target.mean)
         right = -(logits - y).abs()
     elif kind == "multilabel" or logits.shape[1] == 1:
         right = ((logits > 0).float() == y).float()

@@ -14,7 +14,7 @@ from torch_geometric.data import Batch
 from graphfuse.analyses._copies import first_samples
 from graphfuse.analyses._edge_scores import attention_scores, gradient_scores, no_edge_scores, occlusion_scores
 from graphfuse.analyses._elements import Elements, edge_elements, rank_in_sample
-from graphfuse.analyses._evidence import Measure, drop
+from graphfuse.analyses._evidence import Measure, drop, kind_of
 from graphfuse.analyses._frames import mean_intervals, score_rows, score_table
 from graphfuse.core.sockets import Analysis
 from graphfuse.core.tables import ScoreTable
@@ -76,8 +76,9 @@ class Fidelity(Analysis):
             drops = torch.stack(
                 [self._drops(network, batch, elements, rank_in_sample(elements.sample, order), full) for order in orders], dim=-1
             )
+        count = elements.sample.bincount(minlength=batch.num_graphs)
         pair = torch.stack([drops[..., 0], drops[..., 1:].mean(dim=-1)], dim=-1)
-        return pair[elements.sample.unique()].double().numpy()
+        return pair[count > 0].double().numpy()
 
     def _score(self, network: FusionNetwork, batch: Batch, elements: Elements) -> Tensor:
         if self.scorer == "attention":
@@ -89,13 +90,14 @@ class Fidelity(Analysis):
     def _drops(self, network: FusionNetwork, batch: Batch, elements: Elements, rank: Tensor, full: Tensor) -> Tensor:
         """Return the drops for one order of the edges, [batch_size, 2, num_fractions]."""
         count = elements.sample.bincount(minlength=batch.num_graphs)
-        plus, minus = [], []
+        plus: list[Tensor] = []
+        minus: list[Tensor] = []
         for fraction in self.fractions:
             # rounding first: 0.1 * 30 is a little more than 3
             top = rank < (count * fraction).double().round(decimals=6).ceil()[elements.sample]
             for drops, kept in ((plus, ~top), (minus, top)):
                 masked = network(batch, edge_weight_dict=elements.weights(kept)).logits
-                drops.append(drop(full, masked, network.kind, self.measure))
+                drops.append(drop(full, masked, kind_of(network), self.measure))
         return torch.stack([torch.stack(plus, dim=1), torch.stack(minus, dim=1)], dim=1)
 
     def _rows(self, drops: npt.NDArray[np.float64]) -> pd.DataFrame:

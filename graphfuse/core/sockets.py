@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # torch and PIL are heavy; sockets only name them
     from PIL.Image import Image
     from torch import Tensor, nn
 
+    from graphfuse.nn.fusion import FusionNetwork
+
 
 class Plugin(ABC):  # noqa: B024  (what the sockets share is not a method)
     """Base of all sockets: unknown settings are refused where settings are checked (`core.build`)."""
@@ -188,5 +190,5 @@ class Analysis(Plugin):
     """A trained network and batches -> scores."""
 
     @abstractmethod
-    def scores(self, network: "nn.Module", batches: Iterable[Any]) -> ScoreTable:
-        """Return one row per scored element; `network` is a `graphfuse.nn.fusion.FusionNetwork` in eval mode."""
+    def scores(self, network: "FusionNetwork", batches: Iterable[Any]) -> ScoreTable:
+        """Return one row per scored element; `network` is in eval mode."""

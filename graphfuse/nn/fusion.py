@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
-from graphfuse.core.schema import EdgeType, TargetKind
+from graphfuse.core.schema import EdgeType, GraphSchema, TargetSchema
 
 EdgeWeights = Mapping[EdgeType, Tensor]
 """Weight in [0, 1] per edge [num_edges]; a type left out means 1."""
@@ -45,17 +45,17 @@ class FusionModule(nn.Module):
 class FusionNetwork(nn.Module):
     """A fusion module with the task's head: batch -> logits."""
 
-    kind: TargetKind
+    schema: GraphSchema | None
+    """Node types with their modalities; analyses read it."""
+    target: TargetSchema | None
     """What the logits mean; analyses read it."""
-    modalities: Mapping[str, str]
-    """Modality of each node type; a type left out is its own modality."""
 
     def __init__(
-        self, body: FusionModule, num_logits: int, *, kind: TargetKind = "classification", modalities: Mapping[str, str] | None = None
+        self, body: FusionModule, num_logits: int, *, schema: GraphSchema | None = None, target: TargetSchema | None = None
     ) -> None:
         super().__init__()
-        self.kind = kind
-        self.modalities = dict(modalities or {})
+        self.schema = schema
+        self.target = target
         self.body = body
         self.head = nn.Linear(body.out_channels, num_logits)
 

@@ -97,6 +97,13 @@ def test_regression_counts_the_absolute_change():
     assert rows(frame, "edge", "7")["score"].tolist() == pytest.approx([12.0, 2.0, 2.0])
 
 
+def test_regression_measures_its_error_in_the_targets_own_unit():
+    network = network_of(SumOfProducts(), kind="regression", mean=(1.0,), std=(2.0,))
+    frame = Occlusion().scores(network, [batch_of(sample(0, [1.0], [2.0], match=[(0, 0)], y=9.0))]).frame
+    # predicts 2 x 4 + 1 = 9; without the edge 1
+    assert rows(frame, "edge_type", "")["metric_drop"].max() == pytest.approx(8.0)
+
+
 def test_multilabel_takes_the_mean_over_labels():
     network = network_of(SumOfProducts(), kind="multilabel", num_logits=2)
     with torch.no_grad():

@@ -3,6 +3,7 @@
 import torch
 from torch_geometric.data import Batch, HeteroData
 
+from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.nn.fusion import FusionModule, FusionNetwork, FusionOutput
 
 MATCH = ("text_span", "resembles", "image_region")
@@ -83,10 +84,15 @@ class NoGraph(FusionModule):
         return FusionOutput(embedding=torch.zeros(batch.num_graphs, 1).index_add(0, batch["text_span"].batch, x[:, None]), edge_scores={})
 
 
-def network_of(body, kind="classification", num_logits=None):
+def network_of(body, kind="classification", num_logits=None, mean=(), std=()):
     """A network whose head passes the embedding on unchanged."""
     size = num_logits or body.out_channels
-    network = FusionNetwork(body, size, kind=kind, modalities={"text_span": "text", "image_region": "image"})
+    schema = GraphSchema(
+        channels_by_node_type={"text_span": 1, "image_region": 1},
+        modality_by_node_type={"text_span": "text", "image_region": "image"},
+        edge_types=(MATCH, REV_MATCH, NEXT),
+    )
+    network = FusionNetwork(body, size, schema=schema, target=TargetSchema(kind=kind, mean=mean, std=std))
     with torch.no_grad():
         network.head.weight.copy_(torch.eye(size, body.out_channels))
         network.head.bias.zero_()
