@@ -28,13 +28,19 @@ for verb in (demo, init, convert, inspect, train, predict, analyse, export, list
 app.command("analyze", epilog=f"\b\nExamples:\n{analyse.EXAMPLES}", hidden=True)(analyse.run)
 
 
-@app.callback()
-def _root(version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False) -> None:
-    if version:
+def _show_version(asked: bool) -> None:
+    if asked:
         from graphfuse import __version__
 
         typer.echo(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")] = False,
+) -> None:
+    """Without this, a single option could not stand before the verb."""
 
 
 def run(arguments: Sequence[str]) -> int:

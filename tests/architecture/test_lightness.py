@@ -1,0 +1,79 @@
+"""The door is light: importing graphfuse, asking for help and listing plug-ins load nothing heavy."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {
+    "torch",
+    "torch_geometric",
+    "torchvision",
+    "transformers",
+    "pandas",
+    "numpy",
+    "pyarrow",
+    "sklearn",
+    "scipy",
+    "networkx",
+    "yaml",
+    "PIL",
+}
+
+
+def python(code: str) -> str:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def loaded(code: str) -> set[str]:
+    """Return the top-level modules that are loaded after running some code."""
+    report = "\nimport json, sys\nprint(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    return set(json.loads(python(code + report).splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import graphfuse; graphfuse.__version__; dir(graphfuse)",
+        "from graphfuse.cli.main import run; run(['--help'])",
+        "from graphfuse.cli.main import run; run(['train', '--help'])",
+        "from graphfuse.cli.main import run; run(['list'])",
+        "from graphfuse.cli.main import run; run(['list', 'models', '--json'])",
+    ],
+)
+def test_nothing_heavy_is_loaded(code: str) -> None:
+    assert not loaded(code) & HEAVY
+
+
+def test_help_loads_neither_rich_nor_pydantic() -> None:
+    """Typer itself loads pydantic as soon as a verb has options to check."""
+    assert not {"rich", "pydantic"} & loaded("from graphfuse.cli.main import run; run(['--help'])")
+
+
+def test_help_costs_at_most_twenty_empty_pythons() -> None:
+    """Best of several, so that a busy machine does not decide."""
+
+    def seconds(code: str) -> float:
+        start = time.perf_counter()
+        python(code)
+        return time.perf_counter() - start
+
+    empty = min(seconds("pass") for _ in range(5))
+    shown = min(seconds("from graphfuse.cli.main import run; run(['--help'])") for _ in range(5))
+    assert shown <= 20 * empty
+
+
+def test_public_names_are_found_and_an_unknown_one_is_an_attribute_error() -> None:
+    import graphfuse
+
+    assert set(graphfuse.__all__) <= set(dir(graphfuse))
+    for name in graphfuse.__all__:
+        assert getattr(graphfuse, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        graphfuse.nothing  # noqa: B018
