@@ -15,6 +15,13 @@ import numpy as np
 from graphfuse.core.files import digest_bytes
 from graphfuse.core.tables import FloatArray
 
+_counts = {"hits": 0, "misses": 0}
+
+
+def cache_counts() -> tuple[int, int]:
+    """Return how many features this process has found in a cache, and how many it had to compute, so far."""
+    return _counts["hits"], _counts["misses"]
+
 
 class FeatureCache:
     """Arrays [rows, channels] by key.
@@ -39,6 +46,8 @@ class FeatureCache:
         missing = [position for key, position in sorted(first.items(), key=lambda item: item[1]) if key not in found]
         self.hits += len(keys) - len(missing)
         self.misses += len(missing)
+        _counts["hits"] += len(keys) - len(missing)
+        _counts["misses"] += len(missing)
         if missing:
             fresh = dict(zip((keys[position] for position in missing), compute(missing), strict=True))
             self._write(fresh)
