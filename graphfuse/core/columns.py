@@ -83,6 +83,7 @@ def as_times(column: pd.Series) -> Cells:
     number = (words.str.fullmatch(NUMBER) & ~words.str.fullmatch(DATE_DIGITS)).to_numpy(dtype=bool)
     cells = _parse(words, number, _epoch_seconds)
     values = cells.values.copy()
+    words = words.str.replace(r":\s+", ":", regex=True)  # as in 23: 59: 22
     open_rows = np.flatnonzero(cells.bad & ~number)
     for form in ("ISO8601", *DATE_FORMATS):
         if not len(open_rows):

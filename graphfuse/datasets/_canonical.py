@@ -1,0 +1,77 @@
+"""Columns of the source -> the canonical columns of a manifest."""
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from graphfuse.core.errors import InputError
+from graphfuse.core.tables import Rejection
+from graphfuse.datasets._reading import RawTable
+from graphfuse.datasets._rejecting import as_ids, reject
+from graphfuse.datasets._settings import Group
+
+
+def identify(raw: RawTable, frame: pd.DataFrame, column: str | None, rejections: list[Rejection]) -> pd.DataFrame:
+    """Return the rows that have an id, with `sample_id` and `source_row`.
+
+    Raises:
+        InputError: If an id stands in two rows, or no row is left.
+    """
+    rows = frame.index.to_series()
+    ids = as_ids(frame[column]) if column is not None else rows.astype("str")
+    frame = frame.assign(sample_id=ids, source_row=rows.astype(np.int64))
+    empty = (ids == "").to_numpy(dtype=bool)
+    rule = "A sample must have an id (row {value} has none). Fill it in to use the row."
+    rejections += reject(empty, "samples", ids, rows, column=column or "", reason="empty_id", detail=rule, dropped=True)
+    frame = frame[~empty]
+    _check_unique(raw, frame["sample_id"])
+    if frame.empty:
+        first = f" The first was left out: {rejections[0].detail}" if rejections else " Add rows to it."
+        raise InputError(f"A table must have rows that can be used ({raw.origin[0][0]} has none).{first}")
+    return frame
+
+
+def _check_unique(raw: RawTable, ids: pd.Series) -> None:
+    again = ids[ids.duplicated(keep=False)]
+    if again.empty:
+        return
+    name = str(again.iloc[0])
+    first, second = again.index[again == name][:2]
+    others = again.nunique() - 1
+    more = f"; {others:,} more ids repeat" if others else ""
+    raise InputError(
+        f"A sample id must stand in one row (got '{name[:40]}' in {raw.place(first)} and {raw.place(second)}, "
+        f"counted from 0 below the header{more}). Remove one of the rows, or choose another column as `sample_id`."
+    )
+
+
+def group_names(cells: pd.Series, group: Group, keys: pd.Series, rejections: list[Rejection]) -> pd.Series:
+    """Return the group of each row; where the pattern finds none, the whole cell is the group."""
+    cells = as_ids(cells)
+    if group.pattern is None:
+        return cells
+    found = {cell: match.group(1) for cell in cells.unique() if (match := re.match(group.pattern, cell)) and match.group(1)}
+    unmatched = (~cells.isin(list(found)) & (cells != "")).to_numpy(dtype=bool)
+    rule = "A group must match the pattern (got {value}). Widen `group.pattern`; the whole cell is the group."
+    rejections += reject(unmatched, "samples", keys, cells, column=group.column, reason="group_unmatched", detail=rule)
+    return cells.map(found).fillna(cells).astype("str")
+
+
+def name_conflicts(columns: list[str], source_of: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Return one sentence per column of the source whose name means something else in a manifest.
+
+    Args:
+        columns: Columns of the source.
+        source_of: For each canonical column the columns that it is read from; empty where the setting is null.
+    """
+    problems = []
+    for name, sources in source_of.items():
+        if name in columns and name not in sources:
+            read = f"is read from '{', '.join(sources)[:40]}'" if sources else "is not set"
+            problems.append(
+                f"Column '{name}' of the table has a fixed meaning here, and setting '{name}' {read}. "
+                f"Set `{name}: {name}`, or rename the column: `rename: {{{name}_in_file: {name}}}`."
+            )
+    return problems

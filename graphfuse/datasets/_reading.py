@@ -1,0 +1,227 @@
+"""A table file of any format -> a frame of text columns, and the rows that could not be read.
+
+Every scalar cell becomes text, so that the same rows give the same frame in any format; lists stay lists.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from graphfuse.core.columns import as_texts, clean_name, clean_text
+from graphfuse.core.errors import InputError
+from graphfuse.core.tables import Rejection
+from graphfuse.datasets._delimited import Record, decode_text, guess_separator, is_quoted_tsv, read_records, split_lines
+from graphfuse.datasets._jsonl import read_objects
+
+EXTENSIONS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
+MAX_COLUMNS = 10_000
+BLOCK = 50_000
+"""Rows that are held as Python objects at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawTable:
+    """What a file holds."""
+
+    frame: pd.DataFrame
+    """Text (or list) columns; the index is the row number in the file, counted from 0 below the header."""
+    num_rows: int
+    """Rows in the file, bad ones counted."""
+    rejections: tuple[Rejection, ...]
+    origin: tuple[tuple[str, int], ...]
+    """File name and first row number of each file that was read."""
+
+    def place(self, row: int) -> str:
+        """Return where a row stands, for people."""
+        name, first = next((name, first) for name, first in reversed(self.origin) if first <= row)
+        return f"{name} row {row - first}"
+
+
+def read_tables(paths: Iterable[Path], format: str | None, table: str, rename: Mapping[str, str] | None = None) -> RawTable:
+    """Return several files read one below the other; row numbers go on, a column that a file lacks is empty there.
+
+    Args:
+        paths: The files.
+        format: As in `read_table`.
+        table: The name of the table in rejections.
+        rename: New name -> name in the file, for each file that has it.
+    """
+    frames: list[pd.DataFrame] = []
+    rejections: list[Rejection] = []
+    origin: list[tuple[str, int]] = []
+    first = 0
+    for path in paths:
+        raw = read_table(path, format, table, first)
+        frames.append(_renamed(raw.frame, rename or {}, path))
+        rejections += raw.rejections
+        origin += raw.origin
+        first += raw.num_rows
+    frame = frames[0] if len(frames) == 1 else pd.concat(frames)
+    return RawTable(frame=_filled(frame), num_rows=first, rejections=tuple(rejections), origin=tuple(origin))
+
+
+def _renamed(frame: pd.DataFrame, rename: Mapping[str, str], path: Path) -> pd.DataFrame:
+    present = {old: new for new, old in rename.items() if old in frame.columns}
+    names = [present.get(name, name) for name in frame.columns]
+    return frame.set_axis(_checked_names(names, path), axis=1)
+
+
+def read_table(path: Path, format: str | None = None, table: str = "samples", first: int = 0) -> RawTable:
+    """Read one file.
+
+    Args:
+        path: The file.
+        format: `csv`, `tsv`, `tsv-unquoted`, `jsonl` or `parquet`; None goes by the extension, and for TSV by what quotes do.
+        table: The name of the table in rejections.
+        first: Number of the first row.
+
+    Raises:
+        InputError: If the format is unknown, or the file is none of that format, or its header cannot be used.
+    """
+    form = format or EXTENSIONS.get(path.suffix.lower())
+    if form is None:
+        known = ", ".join(EXTENSIONS)
+        raise InputError(f"A table must be of a known format (got '{path.name[-40:]}'; known are {known}). Set `format` in the experiment.")
+    if form == "parquet":
+        return _read_parquet(path, table, first)
+    text = decode_text(path.read_bytes())
+    if not text.strip():
+        raise InputError(f"A table must have a header and rows ({path.name} is empty). Was it written to the end?")
+    return _read_jsonl(path, text, table, first) if form == "jsonl" else _read_delimited(path, text, form, format, table, first)
+
+
+def _read_delimited(path: Path, text: str, form: str, format: str | None, table: str, first: int) -> RawTable:
+    separator = guess_separator(text) if form == "csv" else "\t"
+    quoted = form == "csv" or (form == "tsv" and (format == "tsv" or is_quoted_tsv(text)))
+    records = read_records(text, separator, quoted)
+    header = next(records)
+    if header.problem:
+        raise InputError(f"{path.name}, line {header.line}: the header cannot be read: {header.problem}. Repair it.")
+    names = _checked_names(header.fields, path)
+    return _collect(path, ((r.line, r.problem or r) for r in records), lambda rows: _frame_of_fields(names, rows), table, first)
+
+
+def _frame_of_fields(names: list[str], records: list[Record]) -> pd.DataFrame:
+    columns = zip(*(record.fields for record in records), strict=True) if records else [()] * len(names)
+    return pd.DataFrame({name: pd.Series(list(cells), dtype="str") for name, cells in zip(names, columns, strict=True)})
+
+
+def _read_jsonl(path: Path, text: str, table: str, first: int) -> RawTable:
+    return _collect(path, read_objects(split_lines(text)), lambda rows: _checked_frame(_frame_of_objects(rows), path), table, first)
+
+
+def _frame_of_objects(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in names}, index=range(len(rows)))
+
+
+def _read_parquet(path: Path, table: str, first: int) -> RawTable:
+    try:
+        content = pq.read_table(path, page_checksum_verification=True)
+        content.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(f"{path.name} must be a whole Parquet file ({str(error)[:80]}). Write it again, or set `format`.") from error
+    names = _checked_names(content.column_names, path)
+    columns = {name: _arrow_column(column) for name, column in zip(names, content.columns, strict=True)}
+    frame = pd.DataFrame(columns, index=range(content.num_rows))
+    return _numbered(path, frame, range(first, first + len(frame)), len(frame), [], table, first)
+
+
+def _arrow_column(column: "pa.ChunkedArray") -> pd.Series:
+    """Return a column without passing whole numbers through floats, which would change ids beside missing ones."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_integer(column.type) or pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return pd.Series(column.cast(pa.large_string()).to_pandas(), dtype="str")
+    return pd.Series(column.to_pylist(), dtype=object)
+
+
+def _collect(
+    path: Path,
+    records: Iterable[tuple[int, Any]],
+    build: Callable[[list[Any]], pd.DataFrame],
+    table: str,
+    first: int,
+) -> RawTable:
+    """Gather records (line, record) block by block; a record that is a sentence says what is wrong with its row."""
+    frames, numbers, rejections, row = [], [], [], first
+    for block in _blocks(records):
+        good = []
+        for line, record in block:
+            if isinstance(record, str):
+                detail = f"{path.name}, line {line}: {record}. Repair the line to use it."
+                dropped = table == "samples"
+                rejections.append(Rejection(table=table, row=row, key="", column="", reason="bad_row", detail=detail, dropped=dropped))
+            else:
+                good.append(record)
+                numbers.append(row)
+            row += 1
+        frames.append(build(good))
+    frame = _filled(pd.concat(frames, ignore_index=True)) if frames else build([])
+    return _numbered(path, frame, numbers, row - first, rejections, table, first)
+
+
+def _blocks(records: Iterable[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]:
+    source = iter(records)
+    while block := list(islice(source, BLOCK)):
+        yield block
+
+
+def _numbered(
+    path: Path, frame: pd.DataFrame, rows: Iterable[int], num_rows: int, rejections: list[Rejection], table: str, first: int
+) -> RawTable:
+    """Return the table with its row numbers as index and every scalar cell as text."""
+    frame = frame.set_axis(pd.Index(list(rows), dtype="int64"), axis=0)
+    cleaned: list[Rejection] = []
+    for name in frame.columns[frame.dtypes == object]:
+        frame[name], changed = _text_or_lists(frame[name])
+        detail = f"{path.name}: text must be Unicode (a broken character in '{name[:40]}' became U+FFFD). Repair it if it matters."
+        cleaned += [
+            Rejection(table=table, row=row, key="", column=name, reason="broken_character", detail=detail) for row in frame.index[changed]
+        ]
+    return RawTable(frame=frame, num_rows=num_rows, rejections=(*rejections, *cleaned), origin=((path.name, first),))
+
+
+def _text_or_lists(column: pd.Series) -> tuple[pd.Series, Any]:
+    """Return a column as text; lists and mappings in it stay as they are."""
+    nested = column.map(lambda cell: isinstance(cell, list | dict)).to_numpy(dtype=bool)
+    texts = as_texts(column.where(~nested, None) if nested.any() else column)
+    if not nested.any():
+        return texts.values, texts.cleaned
+    return texts.values.astype(object).where(~nested, column.map(_clean_nested)), texts.cleaned
+
+
+def _clean_nested(cell: Any) -> Any:  # noqa: ANN401  (a JSON value)
+    """Return a value whose texts can all be written as UTF-8."""
+    if isinstance(cell, list):
+        return [_clean_nested(item) for item in cell]
+    if isinstance(cell, dict):
+        return {clean_text(str(name)): _clean_nested(item) for name, item in cell.items()}
+    return clean_text(cell) if isinstance(cell, str) else cell
+
+
+def _filled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with "" where a file or an object lacks a column."""
+    return frame.fillna("") if frame.isna().to_numpy().any() else frame
+
+
+def _checked_frame(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    return frame.set_axis(_checked_names(list(frame.columns), path), axis=1)
+
+
+def _checked_names(names: list[str], path: Path) -> list[str]:
+    """Return column names without blanks around them; nameless columns are called by their position."""
+    if len(names) > MAX_COLUMNS:
+        raise InputError(f"A table may have at most {MAX_COLUMNS:,} columns ({path.name} has {len(names):,}). Keep those you need.")
+    clean = [clean_name(name) or f"column_{position}" for position, name in enumerate(names, start=1)]
+    twice = sorted({name for name in clean if clean.count(name) > 1}) if len(set(clean)) < len(clean) else []
+    if twice:
+        shown = ", ".join(f"'{name[:40]}'" for name in twice[:5])
+        raise InputError(f"Column names must be unique ({path.name} repeats {shown}). Rename one of them in the file.")
+    return clean

@@ -1,0 +1,275 @@
+"""A table of posts or products (CSV, TSV, JSONL, Parquet) with linked users, interactions and joined columns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from graphfuse.core.sockets import Dataset
+from graphfuse.core.tables import Manifest, Rejection
+from graphfuse.datasets._canonical import group_names, identify, name_conflicts
+from graphfuse.datasets._linked import join_tables, link_interactions, link_users, read_times, reject_unknown_users
+from graphfuse.datasets._pictures import list_pictures
+from graphfuse.datasets._reading import RawTable, read_tables
+from graphfuse.datasets._rejecting import as_ids, missing_columns, raise_problems
+from graphfuse.datasets._settings import Format, Group, Interactions, Join, Paths, Pictures, Split, Users, listed, split_of
+from graphfuse.datasets._sources import Sources, locate
+from graphfuse.datasets._splits import assign_splits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table(Dataset):
+    """One row per sample, in one or several files.
+
+    Every scalar cell is text, whatever the format: numbers, flags and times get their meaning where they are used
+    (`core.columns`). Ids are text, byte for byte but for Unicode composition. Each row of the files is a sample or a dropped
+    rejection. File names in these settings are the person's own and may lie anywhere; linked tables are looked up beside the
+    experiment file, then beside the table. Names inside the files (pictures) may not leave the picture folder.
+    """
+
+    path: Paths | Mapping[str, str]
+    """A file, relative to the experiment file; or a list of files read one below the other; or `{train: ..., test: ...}`."""
+    format: Format | None = None
+    """None goes by the extension, and for TSV by whether quotes enclose cells."""
+    rename: Mapping[str, str] = field(default_factory=dict)
+    """New name -> name in the file, applied on reading to each file that has it."""
+    sample_id: str | None = None
+    """None takes the row number."""
+    target: Paths | None = None
+    """A column, or several."""
+    user_id: str | None = None
+    """Column of the author's id."""
+    time: str | None = None
+    group: str | Group | None = None
+    pictures: Pictures | None = None
+    users: Users | None = None
+    interactions: Interactions | None = None
+    joins: tuple[Join, ...] = ()
+    split: Split | None = None
+    """None splits by group if there is one, else by time if there is one, else at random."""
+
+    def __post_init__(self) -> None:
+        by = self.split.by if self.split is not None else None
+        if isinstance(self.path, Mapping):
+            unknown = [word for word in self.path if not split_of(word)]
+            if unknown:
+                raise ValueError(f"path must name train, validation or test files, not '{unknown[0][:40]}'")
+            if by == "column":
+                raise ValueError("path gives the split by file already; split by random, group or time takes validation out of train")
+        if by == "group" and self.group is None:
+            raise ValueError("split by group needs the setting `group`")
+        if by == "time" and self.time is None:
+            raise ValueError("split by time needs the setting `time`")
+
+    def manifest(self, folder: Path) -> Manifest:
+        """Read and check the files.
+
+        Raises:
+            InputError: If files or columns are missing (all at once, with the nearest names), ids repeat, or no row of train is
+                left.
+        """
+        # 1. read
+        sources = self._locate(Path(folder))
+        raw = read_tables(sources.samples, self._format_of_samples(), "samples", self.rename)
+        users = read_tables(sources.users, self.users.format, "users") if self.users else None
+        interactions = read_tables(sources.interactions, self.interactions.format, "interactions") if self.interactions else None
+        joins = [(join, read_tables(paths, join.format, paths[0].name)) for join, paths in zip(self.joins, sources.joins, strict=True)]
+        self._check_columns(raw, users, interactions, joins)
+        # 2. one row per sample
+        frame, unjoined = join_tables(raw.frame, joins)
+        rejections = [*raw.rejections, *unjoined]
+        samples = identify(raw, frame, self.sample_id, rejections)
+        # 3. canonical columns
+        samples = samples.assign(**self._canonical(samples, sources, rejections))
+        # 4. linked tables
+        linked = self._link(samples, users, interactions, rejections)
+        # 5. split
+        samples = samples.assign(split=self._splits(samples, raw, rejections)).reset_index(drop=True)
+        return Manifest(samples=samples, linked=linked, root=sources.pictures, target=self._targets(samples), rejections=tuple(rejections))
+
+    def for_prediction(self, table: Path) -> "Table":
+        """Return this data set reading `table`: no split, and the target may be missing.
+
+        Linked tables, joined tables and the picture folder are looked up beside `table` first, then where they were. The
+        interactions may hold those of other samples, which are passed over.
+        """
+        settings = {item.name: getattr(self, item.name) for item in fields(Table)}
+        return _NewRows(**settings, input=str(Path(table).absolute()))
+
+    # Where the files are
+
+    def _locate(self, folder: Path) -> Sources:
+        return locate(
+            self._sample_files(folder),
+            lambda name: self._candidates(folder, name),
+            users=self.users,
+            interactions=self.interactions,
+            joins=self.joins,
+            pictures=self.pictures,
+            picture_candidates=lambda name: self._picture_candidates(folder, name),
+        )
+
+    def _sample_files(self, folder: Path) -> list[Path]:
+        return [folder / name for name in self._names()]
+
+    def _names(self) -> tuple[str, ...]:
+        return tuple(self.path.values()) if isinstance(self.path, Mapping) else listed(self.path)
+
+    def _candidates(self, folder: Path, name: str) -> list[Path]:
+        """Return where a linked file may lie: beside the experiment file, then beside the table."""
+        return [folder / name, (folder / self._names()[0]).parent / name]
+
+    def _picture_candidates(self, folder: Path, name: str) -> list[Path]:
+        """Return where the picture folder may lie: beside the table."""
+        return [(folder / self._names()[0]).parent / name]
+
+    def _format_of_samples(self) -> Format | None:
+        return self.format
+
+    # What the columns mean
+
+    def _group(self) -> Group | None:
+        return Group(column=self.group) if isinstance(self.group, str) else self.group
+
+    def _source_columns(self) -> dict[str, tuple[str, ...]]:
+        """Return the columns that each canonical column is read from; none where the setting is null."""
+        group = self._group()
+        return {
+            "sample_id": listed(self.sample_id or ()),
+            "user_id": listed(self.user_id or ()),
+            "time": listed(self.time or ()),
+            "group": (group.column,) if group else (),
+            "pictures": self.pictures.columns if self.pictures else (),
+            "source_row": (),
+        }
+
+    def _wanted(self) -> list[tuple[str, str]]:
+        """Return every column that the samples must have, with the setting that asks for it."""
+        wanted = [(setting, column) for setting, columns in self._source_columns().items() for column in columns]
+        wanted += [("target", column) for column in listed(self.target or ())]
+        if self.split is not None and self.split.column is not None:
+            wanted.append(("split.column", self.split.column))
+        return wanted
+
+    def _check_columns(
+        self, raw: RawTable, users: RawTable | None, interactions: RawTable | None, joins: list[tuple[Join, RawTable]]
+    ) -> None:
+        """Raise one error for all columns that are missing, or whose name has another meaning."""
+        own = list(raw.frame.columns)
+        known = [*own, *(name for _, table in joins for name in table.frame.columns)]
+        problems = self._missing_renames(own)
+        problems += missing_columns(self._wanted(), known, "the table")
+        problems += name_conflicts(known, self._source_columns())
+        for number, (join, table) in enumerate(joins):
+            problems += missing_columns([(f"joins.{number}.key", join.key)], own, "the table")
+            problems += missing_columns([(f"joins.{number}.key", join.key)], table.frame.columns, table.origin[0][0])
+        if self.users is not None and users is not None:
+            problems += missing_columns([("users.user_id", self.users.user_id)], users.frame.columns, users.origin[0][0])
+        if self.interactions is not None and interactions is not None:
+            settings = self.interactions
+            wanted = [(f"interactions.{name}", column) for name, column in settings.columns().items()]
+            wanted += [("interactions.text", settings.text)] if settings.text else []
+            problems += missing_columns(wanted, interactions.frame.columns, interactions.origin[0][0])
+        raise_problems(problems)
+
+    def _missing_renames(self, known: list[str]) -> list[str]:
+        absent = [(f"rename.{new}", old) for new, old in self.rename.items() if new not in known]
+        return missing_columns(absent, known, "the table")
+
+    def _canonical(self, samples: pd.DataFrame, sources: Sources, rejections: list[Rejection]) -> dict[str, pd.Series]:
+        """Return the canonical columns that the data has."""
+        keys = samples["sample_id"]
+        columns: dict[str, pd.Series] = {}
+        if self.user_id is not None:
+            columns["user_id"] = as_ids(samples[self.user_id])
+        if self.time is not None:
+            times = read_times(samples, self.time, "samples", keys, rejections)
+            columns["time"] = pd.Series(times, index=samples.index)
+        group = self._group()
+        if group is not None and group.column in samples:
+            columns["group"] = group_names(samples[group.column], group, keys, rejections)
+        if self.pictures is not None:
+            columns["pictures"], unresolved = list_pictures(samples, self.pictures, sources.pictures, keys)
+            rejections += unresolved
+        return columns
+
+    def _targets(self, samples: pd.DataFrame) -> tuple[str, ...]:
+        """Return the target columns, or none if the table lacks one (only new rows may)."""
+        targets = listed(self.target or ())
+        return targets if set(targets) <= set(samples.columns) else ()
+
+    # How tables hang together
+
+    def _link(
+        self, samples: pd.DataFrame, users: RawTable | None, interactions: RawTable | None, rejections: list[Rejection]
+    ) -> dict[str, pd.DataFrame]:
+        linked: dict[str, pd.DataFrame] = {}
+        if self.users is not None and users is not None:
+            linked["users"], problems = link_users(users, self.users)
+            rejections += problems
+        if self.interactions is not None and interactions is not None:
+            replies, problems = link_interactions(
+                interactions, self.interactions, samples["sample_id"], strangers=self._may_hold_strangers()
+            )
+            rejections += problems
+            linked["interactions"] = replies.reset_index(drop=True)
+        if "users" in linked and self.user_id is not None:
+            rejections += reject_unknown_users(samples, "samples", samples["sample_id"], linked["users"], self.user_id)
+        if "users" in linked and self.interactions is not None and self.interactions.user_id is not None:
+            column = self.interactions.user_id
+            rejections += reject_unknown_users(replies, "interactions", replies["interaction_id"], linked["users"], column)
+        return linked
+
+    def _may_hold_strangers(self) -> bool:
+        return False
+
+    def _splits(self, samples: pd.DataFrame, raw: RawTable, rejections: list[Rejection]) -> np.ndarray:
+        split = self.split or Split(by="group" if self.group is not None else "time" if self.time is not None else "random")
+        targets = listed(self.target or ())
+        by_file = None
+        if isinstance(self.path, Mapping):
+            starts = [first for _, first in raw.origin]
+            number = np.searchsorted(starts, samples["source_row"].to_numpy(), side="right") - 1
+            by_file = pd.Series([split_of(word) for word in self.path], dtype="str").iloc[number]
+        labels, problems = assign_splits(samples, split, targets[0] if len(targets) == 1 else None, by_file)
+        rejections += problems
+        return labels
+
+
+@dataclass(frozen=True, kw_only=True)
+class _NewRows(Table):
+    """The same settings on a table of new rows."""
+
+    input: str
+
+    def _sample_files(self, folder: Path) -> list[Path]:
+        return [Path(self.input)]
+
+    def _candidates(self, folder: Path, name: str) -> list[Path]:
+        return [*self._beside(name), *super()._candidates(folder, name)]
+
+    def _picture_candidates(self, folder: Path, name: str) -> list[Path]:
+        return [*self._beside(name), *super()._picture_candidates(folder, name)]
+
+    def _beside(self, name: str) -> list[Path]:
+        beside = Path(self.input).parent
+        return [beside / name, beside / Path(name).name]
+
+    def _format_of_samples(self) -> Format | None:
+        """Return the set format only for a file that looks like the original."""
+        same = Path(self.input).suffix.lower() == Path(self._names()[0]).suffix.lower()
+        return self.format if same else None
+
+    def _wanted(self) -> list[tuple[str, str]]:
+        return [(setting, column) for setting, column in super()._wanted() if setting not in ("target", "group", "split.column")]
+
+    def _missing_renames(self, known: list[str]) -> list[str]:
+        return []
+
+    def _may_hold_strangers(self) -> bool:
+        return True
+
+    def _splits(self, samples: pd.DataFrame, raw: RawTable, rejections: list[Rejection]) -> np.ndarray:
+        return np.full(len(samples), "", dtype=object)
