@@ -1,0 +1,199 @@
+"""Train one network: epochs, schedule, early stopping, and a checkpoint after each epoch."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import AdamW, Optimizer
+
+from graphfuse.core.errors import ConfigError, InputError
+from graphfuse.core.files import digest_file, read_json, write_json
+from graphfuse.core.settings import TrainSettings
+from graphfuse.core.sockets import Task
+from graphfuse.nn.fusion import FusionNetwork
+from graphfuse.store.graph_store import GraphStore
+from graphfuse.training.checkpoint import Progress, load_checkpoint, save_checkpoint, write_tensors
+from graphfuse.training.dropout import modality_weights
+from graphfuse.training.logs import tensorboard_log, write_history
+from graphfuse.training.network import load_weights
+from graphfuse.training.predict import EVALUATION_BATCH, collect
+
+EpochCallback = Callable[[int, str], None]
+"""Called after each epoch with the number of epochs done and a line for people."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What the training of one seed works with."""
+
+    store: GraphStore
+    task: Task
+    settings: TrainSettings
+    seed: int
+    validated: bool
+    """Whether there are validation rows to select by."""
+    folder: Path
+    """Where the seed's files lie."""
+    events: Path
+    """Where TensorBoard's files lie."""
+
+
+def train_seed(job: Job, network: FusionNetwork, on_epoch: EpochCallback) -> dict[str, Any]:
+    """Train until the epochs are done or patience ends, and leave the best weights in `network`.
+
+    Goes on from the folder's checkpoint if there is one: the bytes it ends with are those of an uninterrupted run.
+
+    Returns:
+        What `model.json` holds: seed, epochs, best_epoch, monitor, score, sha256.
+
+    Raises:
+        ConfigError: If the loss becomes NaN or infinite.
+        InputError: If no validation row has a target that can be used.
+        IntegrityError: If the checkpoint or model found is damaged.
+    """
+    done = job.folder / "model.json"
+    if done.exists():
+        load_weights(job.folder, network)
+        return read_json(done)
+    optimizer = AdamW(network.parameters(), lr=job.settings.learning_rate, weight_decay=job.settings.weight_decay, fused=True)
+    checkpoint = job.folder / "checkpoint.safetensors"
+    progress = load_checkpoint(checkpoint, network, optimizer) if checkpoint.exists() else Progress()
+    criterion = job.task.criterion(job.store.target)
+    with tensorboard_log(job.events, progress.epoch + 1) as log:
+        while not _finished(job.settings, job.validated, progress):
+            _epoch(job, network, optimizer, criterion, progress)
+            save_checkpoint(checkpoint, network, optimizer, progress)
+            write_history(job.folder / "metrics.jsonl", progress.history)
+            log(progress.history[-1])
+            on_epoch(progress.epoch, _label(job, progress.history[-1]))
+    write_history(job.folder / "metrics.jsonl", progress.history)
+    return _publish(job, network, progress)
+
+
+def learning_rate(settings: TrainSettings, step: int, steps_per_epoch: int) -> float:
+    """Return the learning rate of a step, counted from 0: a linear warm-up, then constant or half a cosine down to 0.
+
+    The cosine is that of "SGDR: Stochastic Gradient Descent with Warm Restarts" (Loshchilov and Hutter, ICLR 2017,
+    arXiv:1608.03983), without restarts.
+    """
+    warmup, total = settings.warmup_epochs * steps_per_epoch, settings.epochs * steps_per_epoch
+    if step < warmup:
+        return settings.learning_rate * (step + 1) / warmup
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+
+
+def _finished(settings: TrainSettings, validated: bool, progress: Progress) -> bool:
+    patient = not validated or not settings.patience or progress.epoch - progress.best_epoch < settings.patience
+    return progress.epoch >= settings.epochs or not patient
+
+
+def _epoch(job: Job, network: FusionNetwork, optimizer: Optimizer, criterion: nn.Module, progress: Progress) -> None:
+    """Train one epoch, evaluate, and remember the weights if they are the best so far."""
+    progress.epoch += 1
+    record: dict[str, Any] = {"epoch": progress.epoch, "train": _train_epoch(job, network, optimizer, criterion, progress.epoch)}
+    score = -math.inf
+    if job.validated:
+        record["validation"] = _validate(job, network, criterion)
+        score = _score(job.task, record["validation"])
+    # without validation rows the last epoch is as good as any
+    if score > progress.best_score or not job.validated:
+        progress.best_score, progress.best_epoch = score, progress.epoch
+        progress.best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    progress.history.append(record)
+
+
+def _train_epoch(job: Job, network: FusionNetwork, optimizer: Optimizer, criterion: nn.Module, epoch: int) -> dict[str, float]:
+    """Show every train row once and return the mean loss and the last learning rate."""
+    settings, store = job.settings, job.store
+    steps = math.ceil(len(store.indices("train")) / settings.batch_size)
+    network.train()
+    total, rows, rate = 0.0, 0, 0.0
+    batches = store.batches("train", batch_size=settings.batch_size, shuffle=True, seed=job.seed, epoch=epoch)
+    for number, batch in enumerate(batches):
+        # 1. Forward, with some modalities removed.
+        weights = modality_weights(batch, store.schema, settings.modality_dropout, job.seed, epoch)
+        loss = criterion(network(batch, node_weight_dict=weights).logits, batch.y)
+        _check_finite(loss.item(), epoch, settings)
+        # 2. Backward.
+        optimizer.zero_grad()
+        loss.backward()
+        if settings.clip_norm:
+            clip_grad_norm_(network.parameters(), settings.clip_norm)
+        # 3. Step.
+        rate = learning_rate(settings, (epoch - 1) * steps + number, steps)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+        total, rows = total + loss.item() * batch.num_graphs, rows + batch.num_graphs
+    return {"loss": total / rows, "learning_rate": rate}
+
+
+def _validate(job: Job, network: FusionNetwork, criterion: nn.Module) -> dict[str, float]:
+    """Return loss and metrics on the validation rows."""
+    outputs = collect([network], job.store.batches("validation", EVALUATION_BATCH))
+    logits, y = outputs.logits[0], outputs.targets()
+    metrics = job.task.metrics(logits, y, job.store.target)
+    if not metrics:
+        raise InputError(
+            "Early stopping needs validation rows with a target that train rows have too (got none that can be used). "
+            "Change dataset.split and convert again, or train for a fixed time: --set train.patience=0"
+        )
+    with torch.no_grad():
+        return {"loss": criterion(logits, y).item(), **metrics}
+
+
+def _score(task: Task, metrics: dict[str, float]) -> float:
+    """Return the monitored metric, higher is better; the loss where the metric is undefined on these rows."""
+    name = task.monitor.removeprefix("-")
+    if name not in metrics:
+        return -metrics["loss"]
+    return -metrics[name] if task.monitor.startswith("-") else metrics[name]
+
+
+def _check_finite(loss: float, epoch: int, settings: TrainSettings) -> None:
+    if not math.isfinite(loss):
+        raise ConfigError(
+            f"train.learning_rate: the loss must stay finite, and became {loss} in epoch {epoch} (got {settings.learning_rate:g}). "
+            "Lower it, or set train.clip_norm to 1."
+        )
+
+
+def _label(job: Job, record: dict[str, Any]) -> str:
+    """Return a line such as `seed 0: loss 0.512, macro_f1 0.713`."""
+    name = job.task.monitor.removeprefix("-")
+    parts = [f"loss {record['train']['loss']:.3f}"]
+    if name in record.get("validation", {}):
+        parts.append(f"{name} {record['validation'][name]:.3f}")
+    return f"seed {job.seed}: {', '.join(parts)}"
+
+
+def _publish(job: Job, network: FusionNetwork, progress: Progress) -> dict[str, Any]:
+    """Write the best weights, and last the JSON whose presence means that the seed is done."""
+    network.load_state_dict(progress.best)
+    network.eval()
+    path = job.folder / "model.safetensors"
+    write_tensors(path, progress.best, {"seed": job.seed, "epoch": progress.best_epoch})
+    record = {
+        "seed": job.seed,
+        "epochs": progress.epoch,
+        "best_epoch": progress.best_epoch,
+        "monitor": _monitor(job, progress),
+        "score": progress.best_score if job.validated else None,
+        "sha256": digest_file(path),
+    }
+    write_json(job.folder / "model.json", record)
+    return record
+
+
+def _monitor(job: Job, progress: Progress) -> str | None:
+    """Return what selected the epoch: the task's metric, the loss where that is undefined, nothing without validation rows."""
+    if not job.validated:
+        return None
+    return job.task.monitor if job.task.monitor.removeprefix("-") in progress.history[0]["validation"] else "-loss"

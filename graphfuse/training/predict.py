@@ -1,0 +1,97 @@
+"""Networks and batches -> logits and prediction tables: the same functions for evaluation and for new rows."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from graphfuse.core.errors import InputError
+from graphfuse.core.schema import TargetSchema
+from graphfuse.core.sockets import Task
+from graphfuse.nn.fusion import FusionNetwork
+from graphfuse.store.graph_store import GraphStore
+from graphfuse.training.run import Run
+from graphfuse.training.seeds import reproducible
+
+EVALUATION_BATCH = 256
+"""Samples per batch wherever nothing is learned; fixed, since the last digits of a product depend on its shape."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What one pass over some batches gave."""
+
+    logits: tuple[Tensor, ...]
+    """Per network, [num_samples, num_logits]."""
+    positions: Tensor
+    """Rows in the store.  [num_samples]"""
+    y: Tensor | None
+    """Targets, None where the store has none.  [num_samples, ...]"""
+
+    def targets(self) -> Tensor:
+        """Return the targets.
+
+        Raises:
+            InputError: If the store has none.
+        """
+        if self.y is None:
+            raise InputError("Metrics need targets, and this store has none. Convert a table with dataset.target.")
+        return self.y
+
+
+def collect(networks: Sequence[FusionNetwork], batches: Iterable[Batch]) -> Outputs:
+    """Return the logits of several networks in one pass over the batches; networks stay in evaluation mode."""
+    logits: list[list[Tensor]] = [[] for _ in networks]
+    positions, targets = [], []
+    for network in networks:
+        network.eval()
+    with torch.no_grad():
+        for batch in batches:
+            for network, found in zip(networks, logits, strict=True):
+                found.append(network(batch).logits)
+            positions.append(batch.position)
+            if hasattr(batch, "y"):
+                targets.append(batch.y)
+    y = torch.cat(targets) if targets else None
+    return Outputs(logits=tuple(torch.cat(found) for found in logits), positions=torch.cat(positions), y=y)
+
+
+def predict_logits(network: FusionNetwork, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
+    """Return logits [num_samples, num_logits] and the rows in the store they belong to [num_samples]."""
+    outputs = collect([network], batches)
+    return outputs.logits[0], outputs.positions
+
+
+def predict_frame(run: Run, store: GraphStore, split: str | None = None) -> pd.DataFrame:
+    """Return one row per sample: `sample_id`, `target` where known, `prediction`, probabilities.
+
+    Several seeds predict together, as `Task.combine` says.
+
+    Args:
+        run: A trained run.
+        store: A store converted with the run's settings and states.
+        split: One split, or None for all samples.
+
+    Raises:
+        InputError: If the store was converted in another way, or has no such samples.
+    """
+    if store.schema.to_json() != run.schema.to_json():
+        raise InputError(
+            f"The store must be converted as the run's was; {store.path} has other node types, channels or edge types. "
+            "Give predict the raw table, so that it is converted alike."
+        )
+    with reproducible(threads=run.threads, fast=run.fast):
+        outputs = collect(run.networks, store.batches(split, EVALUATION_BATCH))
+    return prediction_table(run.task, run.target, store, outputs)
+
+
+def prediction_table(task: Task, target: TargetSchema, store: GraphStore, outputs: Outputs) -> pd.DataFrame:
+    """Return the outputs as a table; the targets are those of the input, as text."""
+    samples = store.samples.iloc[outputs.positions.numpy()].reset_index(drop=True)
+    known = [name for name in target.columns if name in samples.columns]
+    targets = samples[known].set_axis(["target"] if len(target.columns) == 1 and known else [f"target_{name}" for name in known], axis=1)
+    predictions = task.predictions(task.combine(outputs.logits), target)
+    return pd.concat([samples[["sample_id"]], targets, predictions], axis=1)

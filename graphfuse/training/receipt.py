@@ -1,0 +1,135 @@
+"""What a run was made from, and whether it is whole."""
+
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from graphfuse.core.errors import ConfigError, InputError, IntegrityError, UnsafeError
+from graphfuse.core.files import digest_file, inside, read_json, write_json
+from graphfuse.core.settings import TrainSettings
+from graphfuse.store.graph_store import GraphStore
+
+FORMAT = 1
+RECEIPT = "receipt.json"
+INPUTS = "inputs.json"
+NOT_LISTED = ("tensorboard", INPUTS, RECEIPT, ".lock")
+"""Event files hold times, so they are no part of what has to repeat."""
+
+
+def describe_inputs(store: GraphStore, experiment: Mapping[str, Any], settings: TrainSettings) -> dict[str, Any]:
+    """Return everything that the bytes of a run depend on, as plain JSON values."""
+    return {
+        "experiment": {key: value for key, value in experiment.items() if key not in ("analyses", "train")},
+        "train": {**asdict(settings), "seeds": list(settings.seeds), "modality_dropout": dict(settings.modality_dropout)},
+        # the index holds the digest of every file of the store
+        "store": digest_file(store.path / "index.json"),
+        "threads": torch.get_num_threads(),
+        "deterministic": not settings.fast,
+        "versions": _versions(),
+    }
+
+
+def begin(out: Path, inputs: Mapping[str, Any], resume: bool) -> bool:
+    """Start or resume a run in a folder, and return whether it is already whole.
+
+    Raises:
+        InputError: If the folder holds a run and `resume` is off.
+        ConfigError: If the run there was made from something else; every difference is listed.
+    """
+    for leftover in sorted(out.rglob(".*.tmp")):  # of a process that was killed while writing
+        leftover.unlink()
+    if not (out / INPUTS).exists():
+        return False
+    if not resume:
+        state = "a finished run" if (out / RECEIPT).exists() else "a run that was interrupted"
+        raise InputError(f"train writes into a new folder; {out} holds {state}. Give another --out, or add --resume to go on with it.")
+    differences = _differences(read_json(out / INPUTS), inputs)
+    if differences:
+        raise ConfigError(
+            [
+                f"--resume goes on only with what the run in {out} was started with. These differ (then -> now):",
+                *(f"  {difference}" for difference in differences),
+                "Put them back, or give another --out.",
+            ]
+        )
+    return (out / RECEIPT).exists()
+
+
+def write_receipt(out: Path, inputs: Mapping[str, Any]) -> None:
+    """Write the receipt, last: its presence means the run is whole."""
+    names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    files = {
+        name: {"sha256": digest_file(out / name), "bytes": (out / name).stat().st_size}
+        for name in names
+        if name.partition("/")[0] not in NOT_LISTED
+    }
+    write_json(out / RECEIPT, {"format": FORMAT, **inputs, "files": files})
+
+
+def read_receipt(path: Path) -> dict[str, Any]:
+    """Read a run's receipt and check every file it lists.
+
+    Raises:
+        InputError: If there is no such folder, or it holds no run.
+        IntegrityError: If the run was interrupted, is of a newer format, or a file is missing or damaged.
+    """
+    if not (path / RECEIPT).exists():
+        if (path / INPUTS).exists():
+            raise IntegrityError(f"{path} is not whole: training was interrupted. Repeat the same train command with --resume.")
+        raise InputError(f"A run is a folder that train made (got '{path}'). Run: graphfuse train EXPERIMENT --store STORE --out {path}")
+    receipt = read_json(path / RECEIPT)
+    found = receipt.get("format")
+    if not isinstance(found, int) or not isinstance(receipt.get("files"), dict):
+        raise IntegrityError(f"{path / RECEIPT} must be as train writes it (format {str(found)[:40]}). Train again into a new folder.")
+    if found > FORMAT:
+        raise IntegrityError(
+            f"{path} is a run of format {found}; this graphfuse reads up to format {FORMAT}. Update graphfuse: pip install -U graphfuse"
+        )
+    for name, entry in receipt["files"].items():
+        _check_file(path, name, entry)
+    return receipt
+
+
+def _check_file(folder: Path, name: str, entry: Mapping[str, Any]) -> None:
+    try:
+        same = digest_file(inside(folder, name)) == entry["sha256"]
+    except (OSError, KeyError, TypeError) as error:
+        raise IntegrityError(f"{folder / name} must be readable ({error}). Train again, or restore it from a copy of the run.") from error
+    except UnsafeError as error:
+        raise IntegrityError(f"{folder / RECEIPT} lists a file outside the run: {error}") from error
+    if not same:
+        raise IntegrityError(f"{folder / name} has changed since it was written. Train again, or restore it from a copy of the run.")
+
+
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return one line per value that differs, with its path."""
+    before, after = dict(_flat(then)), dict(_flat(now))
+    return [
+        f"{key}: {str(before.get(key, 'nothing'))[:40]} -> {str(after.get(key, 'nothing'))[:40]}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401  (any JSON value)
+    if isinstance(value, (Mapping, list, tuple)) and value:
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, item in items:
+            yield from _flat(item, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, list(value) if isinstance(value, tuple) else value
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("graphfuse", "numpy", "torch", "torch_geometric"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # graphfuse run from a checkout
+            found[package] = "checkout"
+    return found

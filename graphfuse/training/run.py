@@ -1,0 +1,89 @@
+"""A trained run on disk, opened without running anything that it says."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from graphfuse.core.build import build
+from graphfuse.core.errors import IntegrityError
+from graphfuse.core.files import read_json
+from graphfuse.core.schema import GraphSchema, TargetSchema
+from graphfuse.core.sockets import Task
+from graphfuse.core.tables import State
+from graphfuse.nn.fusion import FusionNetwork
+from graphfuse.store.writer import read_state
+from graphfuse.training.network import build_network, load_weights
+from graphfuse.training.receipt import read_receipt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Everything that predicting needs: networks, task, schema, and the states that convert raw rows."""
+
+    path: Path
+    experiment: dict[str, Any]
+    """The experiment as plain JSON; names in it are data."""
+    schema: GraphSchema
+    target: TargetSchema
+    task: Task
+    networks: tuple[FusionNetwork, ...]
+    """One per seed, in evaluation mode."""
+    seeds: tuple[int, ...]
+    threads: int
+    """Torch threads of training; predictions use as many, so that they are the evaluation's to the last bit."""
+    fast: bool
+    metrics: dict[str, Any]
+    """What `metrics.json` holds."""
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of the fitted states, such as `modalities-0-text`."""
+        return tuple(sorted(path.stem for path in (self.path / "state").glob("*.safetensors")))
+
+    def state(self, name: str) -> State:
+        """Return a fitted state, copied from the store that the run was trained on."""
+        return read_state(self.path, name)
+
+
+def open_run(path: Path | str, allowed: tuple[str, ...] = ()) -> Run:
+    """Open a run that `graphfuse train` made, and check every file of it.
+
+    Args:
+        path: The run's folder.
+        allowed: Packages outside graphfuse that the person named; without it, a run that names other plug-ins is refused.
+
+    Raises:
+        InputError: If there is no run.
+        IntegrityError: If it is not whole, damaged, or of a newer format.
+        UnsafeError: If it names a plug-in outside graphfuse that is not allowed.
+    """
+    path = Path(path)
+    receipt = read_receipt(path)
+    experiment, schemas = read_json(path / "experiment.json"), read_json(path / "schema.json")
+    try:
+        schema, target = GraphSchema.from_json(schemas["schema"]), TargetSchema.from_json(schemas["target"])
+        sections, seeds = (experiment["model"], experiment["task"]), tuple(int(seed) for seed in receipt["train"]["seeds"])
+        threads, fast = int(receipt["threads"]), not receipt["deterministic"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise IntegrityError(f"{path} must be as train writes it ({str(error)[:80]}). Train again into a new folder.") from error
+    model, task = build("models", sections[0], "model", allowed), build("tasks", sections[1], "task", allowed)
+    networks = []
+    for seed in seeds:
+        with torch.random.fork_rng(devices=[]):  # the weights drawn here are overwritten, and the caller's numbers stay
+            network = build_network(model, schema, task, target)
+        load_weights(path / f"seed-{seed}", network)
+        networks.append(network)
+    return Run(
+        path=path,
+        experiment=experiment,
+        schema=schema,
+        target=target,
+        task=task,
+        networks=tuple(networks),
+        seeds=seeds,
+        threads=threads,
+        fast=fast,
+        metrics=read_json(path / "metrics.json"),
+    )

@@ -1,0 +1,114 @@
+"""A toy store, a toy model and a run of both, in a few milliseconds."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from graphfuse.core.files import pack_strings
+from graphfuse.core.schema import GraphSchema, TargetSchema
+from graphfuse.core.settings import TrainSettings
+from graphfuse.core.sockets import FusionModel
+from graphfuse.core.tables import NodeTable, rejection_frame
+from graphfuse.nn.fusion import FusionModule, FusionOutput
+from graphfuse.store.frames import write_frame
+from graphfuse.store.graph_store import open_store
+from graphfuse.store.writer import file_entries, write_index, write_shard, write_state
+from graphfuse.tasks.classification import Classification
+from graphfuse.training.fit import fit
+
+CHANNELS = {"text_span": 4, "image_region": 3}
+SCHEMA = GraphSchema(
+    channels_by_node_type=CHANNELS,
+    modality_by_node_type={"text_span": "text", "image_region": "image"},
+    edge_types=(("text_span", "precedes", "text_span"),),
+)
+SPLITS = ["train"] * 24 + ["validation"] * 12 + ["test"] * 12
+EXPERIMENT = {"model": {"name": "toy_training:ToyFusion"}, "task": {"name": "classification"}, "dataset": {"name": "table"}, "analyses": []}
+SETTINGS = TrainSettings(epochs=4, batch_size=8, learning_rate=0.01, seeds=(0, 1), modality_dropout={"image": 0.5}, threads=1)
+
+
+class ToyModule(FusionModule):
+    """Mean per node type, one layer, dropout."""
+
+    def __init__(self, schema, out_channels):
+        super().__init__()
+        self.out_channels = out_channels
+        self.layers = nn.ModuleDict({name: nn.Linear(width, out_channels) for name, width in schema.channels_by_node_type.items()})
+        self.dropout = nn.Dropout(0.3)
+
+    def forward(self, batch, edge_weight_dict=None, node_weight_dict=None):
+        embedding = torch.zeros(batch.num_graphs, self.out_channels)
+        for node_type, layer in self.layers.items():
+            weight = (node_weight_dict or {}).get(node_type, torch.ones(batch[node_type].num_nodes))
+            total = torch.zeros(batch.num_graphs, self.out_channels)
+            total = total.index_add(0, batch[node_type].batch, weight[:, None] * layer(batch[node_type].x))
+            count = torch.zeros(batch.num_graphs).index_add(0, batch[node_type].batch, weight)
+            embedding = embedding + total / count.clamp(min=1)[:, None]
+        return FusionOutput(embedding=self.dropout(embedding.relu()), edge_scores={})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyFusion(FusionModel):
+    """Mean per node type, one layer, dropout."""
+
+    stage: ClassVar[str] = "intermediate"
+    hidden_channels: int = 8
+
+    def module(self, schema):
+        return ToyModule(schema, self.hidden_channels)
+
+
+def made_samples(seed=0, splits=SPLITS):
+    """Return features per node type, owners, and labels that follow the features."""
+    rng = np.random.default_rng(seed)
+    owner = {name: np.sort(rng.integers(0, len(splits), 2 * len(splits))) for name in CHANNELS}
+    x = {name: rng.normal(size=(len(owner[name]), width)).astype(np.float32) for name, width in CHANNELS.items()}
+    signal = np.bincount(owner["text_span"], x["text_span"][:, 0], minlength=len(splits))
+    return x, owner, np.where(signal > 0, "yes", "no")
+
+
+def made_store(folder, *, splits=SPLITS, labels=None, target=None, y=None, rows=None, schema=SCHEMA):
+    """Write a store of one shard; `rows` chooses samples, so that some of them can be converted again."""
+    x, owner, made = made_samples(splits=splits)
+    labels = made if labels is None else np.array(labels)
+    frame = pd.DataFrame({"label": labels})
+    if target is None:
+        target = Classification().fit(frame[np.array(splits) == "train"])
+        y, _ = Classification().encode(frame, target)
+    rows = np.arange(len(splits)) if rows is None else np.asarray(rows)
+    nodes = {}
+    for name in CHANNELS:
+        kept = np.isin(owner[name], rows)
+        sample = np.searchsorted(rows, owner[name][kept])
+        nodes[name] = NodeTable(node_type=name, sample=sample, x=x[name][kept], units=pd.DataFrame({"n": np.arange(kept.sum())}))
+    shard = write_shard(folder, 0, schema, num_samples=len(rows), nodes=nodes, edges=[], y=None if y is None else y[rows], dtype="float16")
+    samples = pd.DataFrame({"sample_id": [f"post-{row}" for row in rows], "split": np.array(splits)[rows], "source_row": rows})
+    if y is not None:
+        samples["label"] = labels[rows]
+    write_frame(folder / "samples.parquet", samples)
+    write_frame(folder / "quarantine.parquet", rejection_frame([]))
+    state = write_state(folder, "modalities-0-text", {"words": pack_strings(["a"])})
+    files = file_entries(folder, ["samples.parquet", "quarantine.parquet"]) | state
+    write_index(folder, schema=schema, target=target, shards=[shard], files=files, recipe={}, digests={})
+    return open_store(folder)
+
+
+def train(store, out, settings=SETTINGS, task=None, resume=False, progress=None, experiment=EXPERIMENT):
+    """Fit the toy model."""
+    return fit(store, experiment, ToyFusion(), task or Classification(), settings, out, resume=resume, progress=progress)
+
+
+def contents(folder):
+    """Return the bytes of all files that have to repeat."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "tensorboard" not in path.parts
+    }
+
+
+NO_TARGET = TargetSchema(kind="none")
