@@ -23,7 +23,7 @@ def hue_saturation(rgb: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]
     chroma = value - rgb.min(axis=-1)
     safe = np.where(chroma > 0, chroma, 1)
     hue = np.where(value == red, (green - blue) / safe, np.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe))
-    return (hue / 6) % 1, chroma, value
+    return ((hue / 6) % 1).astype(np.float32, copy=False), chroma, value
 
 
 def weighted_histogram(place: FloatArray, weight: FloatArray, bins: int, *, cyclic: bool) -> FloatArray:
@@ -117,7 +117,7 @@ def edges(grey: FloatArray) -> FloatArray:
     across[:, :, 1:-1] = grey[:, :, 2:] - grey[:, :, :-2]
     down[:, 1:-1] = grey[:, 2:] - grey[:, :-2]
     strength = np.sqrt(across**2 + down**2)
-    turn = (np.arctan2(down, across) / np.pi) % 1  # an edge and its opposite are one orientation
+    turn = ((np.arctan2(down, across) / np.pi) % 1).astype(np.float32)  # an edge and its opposite are one orientation
     half = grey.shape[1] // 2
     cuts = [(slice(None), slice(None))] + [
         (rows, cols) for rows in (slice(half), slice(half, None)) for cols in (slice(half), slice(half, None))

