@@ -124,9 +124,9 @@ def _texts(quads: Quads, quad: IntArray, text: IntArray, settings: PostSettings)
 
 
 def _write_pictures(folder: Path, quads: Quads, quad: IntArray, picture: IntArray, settings: PostSettings) -> npt.NDArray[np.object_]:
-    """Draw every picture once, numbered in order of first use, and return each post's path ("" where it has none)."""
+    """Draw every picture once, numbered in order of first use, and return each post's file name ("" where it has none)."""
     number = _numbered(quad * 2 + picture)
-    names = np.array([f"images/{k:05d}.png" for k in number], dtype=object)
+    names = np.array([f"{k:05d}.png" for k in number], dtype=object)
     for row in np.unique(number, return_index=True)[1]:
         key = int(quad[row]), int(picture[row])
         if not quads.has_picture[key[0]]:
@@ -143,7 +143,7 @@ def _write_pictures(folder: Path, quads: Quads, quad: IntArray, picture: IntArra
         )
         content = io.BytesIO()
         image.save(content, format="PNG", compress_level=4)
-        (folder / names[row]).write_bytes(content.getvalue())
+        (folder / "images" / names[row]).write_bytes(content.getvalue())
     return np.where(quads.has_picture[quad], names, "")
 
 

@@ -11,13 +11,12 @@ from graphfuse.datasets._worlds import PostSettings
 
 COLUMNS = {
     "name": "table",
-    "path": "posts.csv",
     "sample_id": "post_id",
     "target": "label",
     "user_id": "author",
     "time": "created",
     "group": "story",
-    "pictures": {"columns": ["image"]},
+    "pictures": {"columns": ["image"], "folder": "images"},
     "users": {"path": "users.csv", "user_id": "id"},
     "interactions": {
         "path": "replies.csv",
@@ -47,14 +46,17 @@ class SyntheticDataset(PostSettings, Dataset):
 
     def manifest(self, folder: Path) -> Manifest:
         """Write the files where they are not there yet, and read them."""
-        place = folder / self.path
-        ensure_posts(place, self.resolved())
-        return self._table().manifest(place)
+        ensure_posts(folder / self.path, self.resolved())
+        return self._table().manifest(folder)
 
     def for_prediction(self, table: Path) -> Dataset:
         """Return a data set that reads `table`, which has the columns of `posts.csv`, without target or split."""
         return self._table().for_prediction(table)
 
+    def picture_folder(self, folder: Path) -> Path | None:
+        """Return the folder that picture paths are relative to; None if the posts were not made yet."""
+        return self._table().picture_folder(folder / self.path)
+
     def _table(self) -> Dataset:
-        dataset: Dataset = build("datasets", COLUMNS, "dataset")
+        dataset: Dataset = build("datasets", COLUMNS | {"path": f"{self.path}/posts.csv"}, "dataset")
         return dataset

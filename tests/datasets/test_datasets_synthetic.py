@@ -29,7 +29,7 @@ def histogram(path: Path) -> np.ndarray:
 
 def features(folder: Path, posts: pd.DataFrame) -> dict[str, np.ndarray]:
     text = CountVectorizer().fit_transform(posts["text"]).toarray().astype(float)
-    image = np.stack([histogram(folder / "posts" / name) if name else np.zeros(512) for name in posts["image"]])
+    image = np.stack([histogram(folder / "posts" / "images" / name) if name else np.zeros(512) for name in posts["image"]])
     return {"text": text, "image": image, "both": np.hstack([text, image])}
 
 
@@ -117,7 +117,7 @@ MODELS = {name: model(shape) for shape, name in enumerate(SHAPES)}
 @pytest.mark.parametrize("level", ["easy", "medium", "hard"])
 def test_planted_edges_are_all_pairs_that_a_sentence_names_and_a_cell_shows(tmp_path, level):
     posts = made(tmp_path, level=level, train_rows=24, validation_rows=4, test_rows=4, clutter=0)
-    shown = {name: seen(tmp_path / "posts" / name, *((4, 4) if level == "hard" else (2, 3))) for name in posts["image"].unique()}
+    shown = {name: seen(tmp_path / "posts" / "images" / name, *((4, 4) if level == "hard" else (2, 3))) for name in posts["image"].unique()}
     expected = {
         (post.post_id, sentence, cell)
         for post in posts.itertuples()
@@ -149,7 +149,7 @@ def test_a_missing_picture_says_nothing_of_the_label(tmp_path):
         assert 0.2 < len(missing) / len(posts) < 0.3
         assert (missing["label"] == 1).mean() == 0.5
         assert not set(missing["post_id"]) & set(pd.read_csv(tmp_path / world / "posts" / "planted.csv")["post_id"])
-        written = {f"images/{path.name}" for path in (tmp_path / world / "posts" / "images").iterdir()}
+        written = {path.name for path in (tmp_path / world / "posts" / "images").iterdir()}
         assert written == set(posts["image"]) - {""}
 
 
@@ -228,3 +228,30 @@ def test_a_level_is_a_preset_that_single_settings_override():
     hard = build("datasets", {"name": "synthetic", "level": "hard", "colours": 5, "grid": 3}, "dataset").resolved()
     assert (hard.colours, hard.shapes, hard.matches, hard.grid) == (5, 6, 1, (3, 3))
     assert build("datasets", {"name": "synthetic", "grid": [3, 5]}, "dataset").resolved().objects == (10, 15)
+
+
+def test_the_manifest_has_the_posts_with_their_pictures_authors_and_threads(tmp_path):
+    dataset = build("datasets", {"name": "synthetic", "train_rows": 40, "validation_rows": 8, "test_rows": 8, "replies": 2.0}, "dataset")
+    manifest = dataset.manifest(tmp_path)
+    assert manifest.samples["split"].value_counts().to_dict() == {"train": 40, "validation": 8, "test": 8}
+    assert manifest.target == ("label",)
+    assert not manifest.rejections
+    assert all((manifest.root / name).is_file() for names in manifest.samples["pictures"] for name in names)
+    assert manifest.samples["user_id"].isin(manifest.linked["users"]["user_id"]).all()
+    assert manifest.linked["interactions"]["sample_id"].isin(manifest.samples["sample_id"]).all()
+    assert manifest.samples["time"].notna().all()
+    assert not {"sentence", "cell", "world"} & set(manifest.samples)
+
+
+def test_new_rows_are_read_from_a_table_elsewhere_with_the_linked_files_where_they_were(tmp_path):
+    dataset = build("datasets", {"name": "synthetic", "train_rows": 8, "validation_rows": 4, "test_rows": 4}, "dataset")
+    whole = dataset.manifest(tmp_path)
+    posts = pd.read_csv(tmp_path / "synthetic" / "posts.csv", dtype=str, keep_default_na=False)
+    (tmp_path / "elsewhere").mkdir()
+    posts.drop(columns=["label", "split"]).iloc[:3].to_csv(tmp_path / "elsewhere" / "new.csv", index=False)
+    new = dataset.for_prediction(tmp_path / "elsewhere" / "new.csv").manifest(tmp_path)
+    assert list(new.samples["sample_id"]) == ["p000000", "p000001", "p000002"]
+    assert not new.target
+    assert (new.samples["split"] == "").all()
+    assert len(new.linked["users"]) == len(whole.linked["users"])
+    assert all((new.root / name).is_file() for names in new.samples["pictures"] for name in names)

@@ -1,0 +1,232 @@
+"""Roles -> a commented experiment in YAML that converts and trains as it stands."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from graphfuse.datasets._column_roles import Features
+from graphfuse.datasets._profile import Profile
+from graphfuse.datasets._table_roles import Roles
+
+PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
+RESERVED = ("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf")
+LONG = 150
+"""Words of a text from which on windows of words serve better than sentences."""
+
+
+def write_experiment(roles: Roles, folder: Path) -> str:
+    """Return the YAML text for some roles; paths in it are relative to `folder`."""
+    blocks = [_head(roles), _dataset(roles, folder), _modalities(roles), _edges(roles), _task(roles), _rest(roles)]
+    return "\n".join("\n".join(block) + "\n" for block in blocks)
+
+
+def _head(roles: Roles) -> Iterator[str]:
+    rows = next(iter(roles.profiles.values())).rows
+    yield f"# Written by `graphfuse init` for {_inline(roles.table.name)} ({rows:,} rows)."
+    yield "# Every line is a guess from what the columns hold. Read the comments and mend what is wrong; then:"
+    yield "#   graphfuse convert THIS_FILE --out STORE"
+    yield "#   graphfuse train THIS_FILE --store STORE --out RUN"
+    if roles.unused:
+        yield f"# Not used: {_names(roles.unused)}."
+
+
+def _dataset(roles: Roles, folder: Path) -> Iterator[str]:
+    yield "dataset:"
+    yield "  name: table"
+    yield _line(2, "path", _relative(roles.table, folder), "")
+    for sibling in roles.siblings:
+        lacks = [name for name in roles.profiles if name not in sibling.profiles and name not in _joined_columns(roles)]
+        yield f"  # {_inline(sibling.path.name)} has {'nearly ' if lacks else ''}the same columns. If it is the test part of an official split:"
+        yield f"  #   path: {{train: {_value(_relative(roles.table, folder))}, test: {_value(_relative(sibling.path, folder))}}}"
+        if lacks:
+            yield f"  # It lacks {_names(lacks)}; where that is another name for the same, see the setting `rename`."
+    if roles.sample_id:
+        yield _line(2, "sample_id", roles.sample_id, "every row has a value of its own")
+    else:
+        yield _line(2, "sample_id", None, "no column has a value of its own in every row: rows are numbered")
+    yield from _target(roles)
+    if roles.user_id:
+        facts = roles.profiles[roles.user_id]
+        why = f"{facts.distinct:,} values in {facts.filled:,} rows"
+        why += f"; {_inline(roles.users[0].path.name)} has a row for them" if roles.users else ", some more than once"
+        yield _line(2, "user_id", roles.user_id, why)
+    if roles.time:
+        yield _line(2, "time", roles.time, "cells that read as times")
+    yield from _pictures(roles)
+    yield from _linked(roles)
+    yield from _split(roles)
+
+
+def _joined_columns(roles: Roles) -> set[str]:
+    return {name for table in roles.joins for name in table.profiles} - {roles.sample_id}
+
+
+def _target(roles: Roles) -> Iterator[str]:
+    facts = roles.profiles[roles.target]
+    shown = ", ".join(f"{_inline(value)} {count:,}" for value, count in facts.top[:4])
+    yield f"  # {facts.distinct:,} values: {shown}{' ...' if facts.distinct > 4 else ''}"
+    if roles.other_targets:
+        yield f"  # It could also be: {_names(roles.other_targets)}"
+    yield _line(2, "target", roles.target, "")
+    if roles.giveaways:
+        yield f"  # Left out as features, since each of their values goes with one answer only: {_names(roles.giveaways)}"
+
+
+def _pictures(roles: Roles) -> Iterator[str]:
+    if not roles.pictures:
+        return
+    first = roles.pictures[0]
+    yield f"  # {first.found:.0%} of the names in {_inline(first.column)} are pictures under {_inline(first.folder)}/"
+    if roles.profiles[first.column].filled < roles.profiles[first.column].rows:
+        yield "  # Rows without a picture stay: they have no image nodes."
+    columns = ", ".join(_value(item.column) for item in roles.pictures)
+    yield f"  pictures: {{columns: [{columns}], separator: {_value(first.separator)}, folder: {_value(first.folder)}}}"
+
+
+def _linked(roles: Roles) -> Iterator[str]:
+    if roles.users:
+        table, key = roles.users
+        yield f"  users: {{path: {_value(table.path.name)}, user_id: {_value(key)}}}"
+    if roles.interactions:
+        table, columns = roles.interactions
+        yield f"  # {_inline(table.path.name)}: several rows per sample, linked by {_inline(columns['sample_id'])}"
+        parts = ", ".join(f"{role}: {_value(column)}" for role, column in columns.items())
+        yield f"  interactions: {{path: {_value(table.path.name)}, {parts}}}"
+    if roles.joins:
+        yield "  # One row per sample each, under the same name of the key:"
+        parts = ", ".join(f"{{path: {_value(table.path.name)}, key: {_value(roles.sample_id)}}}" for table in roles.joins)
+        yield f"  joins: [{parts}]"
+
+
+def _split(roles: Roles) -> Iterator[str]:
+    """Write group and split, and what the split has to mind."""
+    for leak in roles.leaks:
+        yield f"  # Beware: {leak}."
+    if roles.group and roles.group_pattern:
+        yield f"  # The first word of {_inline(roles.group)} looks like the event it belongs to; rows of an event stay on one side."
+        yield f"  group: {{column: {_value(roles.group)}, pattern: {_value(roles.group_pattern)}}}"
+    elif roles.group:
+        yield _line(2, "group", roles.group, "rows that belong together and stay on one side of the split")
+    if roles.split:
+        words = ", ".join(f"{_inline(value)} {count:,}" for value, count in roles.profiles[roles.split].top)
+        yield f"  # {words}"
+        yield f"  split: {{by: column, column: {_value(roles.split)}}}"
+    elif roles.group:
+        yield "  split: {by: group, validation: 0.1, test: 0.2, seed: 0}"
+    elif roles.time and roles.profiles[roles.time].filled == roles.profiles[roles.time].rows:
+        yield "  split: {by: time, validation: 0.1, test: 0.2}   # the latest rows are the test; or {by: random, ...}"
+    else:
+        yield "  split: {by: random, validation: 0.1, test: 0.2, seed: 0}   # or {by: group, ...} where rows belong together"
+
+
+def _modalities(roles: Roles) -> Iterator[str]:
+    yield "modalities:"
+    if roles.text:
+        column = roles.text[0] if len(roles.text) == 1 else list(roles.text)
+        words = roles.profiles[roles.text[0]].words
+        unit = "window" if words > LONG else "sentence"
+        yield f"  # {words:.0f} words on average; unit: sentence | window | word"
+        yield "  # Encoders: hashed_ngrams (no download), transformers_text, clip_text; see `graphfuse list encoders`"
+        yield f"  - {{name: text, column: {_value(column)}, unit: {unit}, encoder: {{name: hashed_ngrams, channels: 384}}}}"
+    if roles.pictures:
+        yield "  # grid: cells per side, or [rows, columns]; encoders: image_statistics (no download), torchvision_backbone, clip_image"
+        yield "  - {name: image, grid: 4, encoder: {name: image_statistics}}"
+    if roles.of_user:
+        yield f"  - {{name: user, table: {'users' if roles.users else 'samples'}{_features(roles.of_user)}}}"
+    if roles.interactions:
+        table, columns = roles.interactions
+        used = set(columns.values())
+        numeric = [name for name, facts in table.profiles.items() if _is_measure(name, facts, used)]
+        yield f"  - {{name: interaction{_features(Features(numeric=tuple(numeric)))}{_optional('text', columns.get('text'))}}}"
+    if roles.of_sample:
+        yield "  # Columns that describe the row itself. Leave out what is known only after the answer."
+    yield f"  - {{name: sample{_features(roles.of_sample)}}}"
+
+
+def _is_measure(name: str, facts: Profile, used: set[str]) -> bool:
+    return name not in used and facts.is_number and facts.distinct > 1 and not facts.is_repeated_key
+
+
+def _edges(roles: Roles) -> Iterator[str]:
+    yield "edges:"
+    yield "  - {name: membership}   # every unit belongs to its sample"
+    if roles.text:
+        yield "  - {name: sequence}   # a span precedes the next"
+    if roles.pictures:
+        yield "  - {name: spatial}   # a region adjoins its neighbours"
+    if roles.text and roles.pictures:
+        yield "  # Every span with every region: the model learns which belong together. Or {name: similarity, top_k: 4, space: aligned}."
+        yield "  - {name: candidate, source: text_span, destination: image_region}"
+    if roles.of_user:
+        yield "  - {name: authorship}   # a user wrote a sample, made an interaction"
+    if roles.interactions:
+        yield "  - {name: reference}   # an interaction replies to the sample or to another"
+        if "time" in roles.interactions[1]:
+            yield "  - {name: temporal}   # an interaction precedes the next"
+
+
+def _task(roles: Roles) -> Iterator[str]:
+    facts = roles.profiles[roles.target]
+    if roles.task == "multilabel":
+        yield f"task: {{name: multilabel, separator: {_value(_separator(facts))}}}   # cells list several labels"
+    elif roles.task == "regression":
+        yield "task: {name: regression}   # many different numbers; for classes use {name: classification}"
+    else:
+        rarest = min(count for _, count in facts.top)
+        uneven = rarest < 0.5 * facts.filled / facts.distinct
+        yield "task: {name: classification" + (", weights: balanced}   # some classes are rare" if uneven else "}")
+    yield "model: {name: relational_attention, hidden_channels: 64}   # compare with concat, which has no graph"
+
+
+def _separator(facts: Profile) -> str:
+    return "|" if any("|" in value for value, _ in facts.top) else ","
+
+
+def _rest(roles: Roles) -> Iterator[str]:
+    missing = [facts for item in roles.pictures if (facts := roles.profiles[item.column]).filled < 0.95 * facts.rows]
+    yield "train:"
+    yield "  epochs: 60"
+    yield "  seeds: [0]   # several give mean and interval"
+    if missing and roles.text:
+        yield "  modality_dropout: {image: 0.3}   # pictures are missing in some rows: the model should not lean on them"
+    yield "analyses: [{name: attention}, {name: occlusion}, {name: fidelity}]"
+
+
+def _features(features: Features) -> str:
+    """Return the settings for columns by kind, those that there are."""
+    parts = {"numeric": features.numeric, "boolean": features.boolean, "categorical": features.categorical}
+    return "".join(f", {kind}: {_value(list(columns))}" for kind, columns in parts.items() if columns)
+
+
+def _optional(key: str, value: str | None) -> str:
+    return f", {key}: {_value(value)}" if value else ""
+
+
+def _line(indent: int, key: str, value: Any, why: str) -> str:  # noqa: ANN401  (any YAML value)
+    return f"{' ' * indent}{key}: {_value(value)}" + (f"   # {why}" if why else "")
+
+
+def _value(value: Any) -> str:  # noqa: ANN401  (any YAML value)
+    """Return a YAML flow value; text is quoted unless it can be nothing but text."""
+    if isinstance(value, list):
+        return f"[{', '.join(_value(item) for item in value)}]"
+    if isinstance(value, str) and PLAIN.fullmatch(value) and value.lower() not in RESERVED:
+        return value
+    return json.dumps(value, ensure_ascii=True)
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(_inline(name) for name in names)
+
+
+def _inline(text: str) -> str:
+    """Return text for a comment: one line, at most 40 characters, nothing that a terminal would act on."""
+    plain = "".join(character if character.isprintable() else " " for character in text)
+    return plain if len(plain) <= 40 else f"{plain[:39]}…"
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()

@@ -1,0 +1,121 @@
+"""Tables beside a table that are linked to it by shared keys."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from graphfuse.core.columns import as_texts
+from graphfuse.core.errors import InputError
+from graphfuse.datasets._profile import Profile, hinted, profile
+from graphfuse.datasets._reading import EXTENSIONS, read_table
+
+MOST_FILES = 30
+"""Files beside the table that are looked into."""
+
+KIND_NAMES = ("kind", "type", "action", "event", "interaction")
+REPLY_NAMES = ("parent", "reply", "to", "answer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbour:
+    """A table file in the same folder."""
+
+    path: Path
+    cells: pd.DataFrame
+    """All cells as text."""
+    profiles: dict[str, Profile]
+
+    def coverage(self, column: str, values: set[str]) -> float:
+        """Return the share of the values that the column holds."""
+        return len(values & set(self.cells[column])) / len(values) if values else 0.0
+
+    def share(self, column: str, values: set[str]) -> float:
+        """Return the share of the column's filled cells that are among the values."""
+        filled = self.cells[column][self.cells[column] != ""]
+        return float(filled.isin(values).mean()) if len(filled) else 0.0
+
+
+def neighbours(table: Path) -> list[Neighbour]:
+    """Return the other table files of the folder that can be read."""
+    paths = sorted(
+        path for path in table.parent.iterdir() if path.suffix.lower() in EXTENSIONS and path.is_file() and path.name != table.name
+    )
+    found = []
+    for path in paths[:MOST_FILES]:
+        try:
+            frame = read_table(path).frame
+        except (InputError, OSError):  # what cannot be read is no part of the guess
+            continue
+        cells = pd.DataFrame({str(name): as_texts(frame[name]).values.str.strip() for name in frame.columns})
+        found.append(Neighbour(path=path, cells=cells, profiles={name: profile(frame[name]) for name in cells.columns}))
+    return found
+
+
+def same_columns(tables: Iterable[Neighbour], columns: Iterable[str]) -> list[Neighbour]:
+    """Return tables that look like further rows of the same kind: they share at least two thirds of the columns."""
+    wanted = set(columns)
+    return [table for table in tables if len(wanted & set(table.profiles)) >= max(2, 2 / 3 * len(wanted))]
+
+
+def find_users(tables: Iterable[Neighbour], keys: dict[str, set[str]]) -> tuple[Neighbour, str, str] | None:
+    """Return the table with one row per value of a repeated key: (table, its key column, the samples' column)."""
+    best: tuple[float, Neighbour, str, str] | None = None
+    for table in tables:
+        for column in (name for name, facts in table.profiles.items() if facts.is_key and len(table.profiles) > 1):
+            for name, values in keys.items():
+                covered = table.coverage(column, values)
+                if covered >= 0.5 and (best is None or covered > best[0]):
+                    best = covered, table, column, name
+    return best[1:] if best else None
+
+
+def find_joins(tables: Iterable[Neighbour], key: str, values: set[str]) -> list[Neighbour]:
+    """Return the tables with one row per sample, under the same name of the key."""
+    return [table for table in tables if key in table.profiles and _is_unique(table.profiles[key]) and table.coverage(key, values) >= 0.5]
+
+
+def _is_unique(facts: Profile) -> bool:
+    return facts.distinct == facts.filled == facts.rows
+
+
+def find_interactions(tables: Iterable[Neighbour], samples: set[str], users: set[str]) -> tuple[Neighbour, dict[str, str]] | None:
+    """Return the table whose rows belong to samples, several to one, and come from users or at a time; with its columns by role.
+
+    A table that has neither people nor times says something of the samples, but is no interaction.
+    """
+    for table in tables:
+        shares = {name: table.share(name, samples) for name, facts in table.profiles.items() if not _is_unique(facts)}
+        column = max(shares, key=lambda name: shares[name], default="")
+        if not column or shares[column] < 0.8:
+            continue
+        roles = {"sample_id": column} | _interaction_roles(table, column, samples, users)
+        if "user_id" in roles or "time" in roles:
+            return table, roles
+    return None
+
+
+def _interaction_roles(table: Neighbour, sample_id: str, samples: set[str], users: set[str]) -> dict[str, str]:
+    """Return the column of each further role that is found."""
+    roles: dict[str, str] = {}
+    own = next((name for name, facts in table.profiles.items() if facts.is_key and not facts.times), None)
+    ids = set(table.cells[own]) if own else set()
+    for name, facts in table.profiles.items():
+        if name in (own, sample_id) or not facts.filled:
+            continue
+        if facts.times >= 0.9:
+            role = "time"
+        elif users and table.share(name, users) >= 0.5:
+            role = "user_id"
+        elif table.share(name, ids | samples) >= 0.9 and (hinted(name, REPLY_NAMES) or not facts.is_number):
+            role = "reply_to"
+        elif facts.words >= 2:
+            role = "text"
+        elif facts.few_values and not facts.is_number:
+            role = "kind"
+        else:
+            continue
+        if role not in roles or (role == "kind" and hinted(name, KIND_NAMES)):
+            roles[role] = name
+    return ({"interaction_id": own} if own else {}) | roles

@@ -1,0 +1,210 @@
+"""What each column of a table is, and what belongs to the table beside it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from graphfuse.core.columns import as_texts
+from graphfuse.core.errors import InputError
+from graphfuse.datasets._column_roles import (
+    USER_NAMES,
+    USER_TRAITS,
+    Features,
+    TaskName,
+    features_of,
+    gives_away,
+    group_columns,
+    is_split,
+    key_columns,
+    target_columns,
+    task_of,
+    text_columns,
+    time_columns,
+    user_columns,
+)
+from graphfuse.datasets._find_links import Neighbour, find_interactions, find_joins, find_users, neighbours, same_columns
+from graphfuse.datasets._find_pictures import PictureColumn, find_pictures
+from graphfuse.datasets._profile import Profile, hinted, profile
+from graphfuse.datasets._reading import read_table
+
+EVENT_PATTERN = "^([A-Za-z]+)"
+"""First word of a picture's name, which often is the event that it shows (`sandy_fake_12` -> `sandy`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roles:
+    """What was guessed of a table."""
+
+    table: Path
+    profiles: dict[str, Profile]
+    """Of the table's columns and those joined to it."""
+    target: str
+    task: TaskName
+    other_targets: tuple[str, ...]
+    sample_id: str | None
+    user_id: str | None
+    time: str | None
+    split: str | None
+    group: str | None
+    group_pattern: str | None
+    text: tuple[str, ...]
+    pictures: tuple[PictureColumn, ...]
+    users: tuple[Neighbour, str] | None
+    interactions: tuple[Neighbour, dict[str, str]] | None
+    joins: tuple[Neighbour, ...]
+    siblings: tuple[Neighbour, ...]
+    """Tables with the same columns, such as the test part of an official split."""
+    of_user: Features
+    """Columns of the users table, or of the row where they describe its author."""
+    of_sample: Features
+    giveaways: tuple[str, ...]
+    """Columns left out because each of their values goes with one value of the target."""
+    leaks: tuple[str, ...]
+    """What a split may put on both sides, one sentence each."""
+    unused: tuple[str, ...]
+
+    def figures(self) -> dict[str, str]:
+        """Return the columns of each role, for people."""
+        found = {
+            "target": f"{self.target} ({self.task})",
+            "sample id": self.sample_id,
+            "text": ", ".join(self.text),
+            "pictures": ", ".join(item.column for item in self.pictures),
+            "user": self.user_id,
+            "time": self.time,
+            "split": self.split,
+            "group": self.group,
+            "users": self.users[0].path.name if self.users else None,
+            "interactions": self.interactions[0].path.name if self.interactions else None,
+            "joined": ", ".join(table.path.name for table in self.joins),
+            "not used": ", ".join((*self.giveaways, *self.unused)),
+        }
+        return {role: columns for role, columns in found.items() if columns}
+
+
+def guess_roles(path: Path) -> Roles:
+    """Return the role of every column of a table and of the tables beside it.
+
+    Raises:
+        InputError: If the table cannot be read, has no rows, or no column can be the target.
+    """
+    if not path.is_file():
+        raise InputError(f"A table must be a file that exists (got {path}). Check the path.")
+    raw = read_table(path).frame
+    if raw.empty:
+        raise InputError(f"A table must have rows ({path.name} has none that can be read). Was it written to the end?")
+    beside = neighbours(path)
+    siblings = same_columns(beside, raw.columns)
+    cells = pd.DataFrame({str(name): as_texts(raw[name]).values.str.strip() for name in raw.columns})
+    own = {str(name): profile(raw[name]) for name in raw.columns}
+    left = dict(own)  # columns without a role yet; every step takes what it recognises
+    roles = _by_content(raw, cells, left, path)
+    roles |= _links(cells, left, [table for table in beside if table not in siblings], roles["sample_id"])
+    roles |= _descriptions(cells, own, left, roles)
+    roles |= _leaks(cells, roles)
+    return Roles(table=path, siblings=tuple(siblings), **roles)
+
+
+def _by_content(raw: pd.DataFrame, cells: pd.DataFrame, left: dict[str, Profile], path: Path) -> dict[str, Any]:
+    """Find what cells prove by themselves: split words, files that open, times, sentences, small sets of values."""
+    split = _take(left, [name for name, facts in left.items() if is_split(facts)])
+    pictures = find_pictures(raw.drop(columns=[split] if split else []), left, path.parent)
+    sample_id = _take(left, key_columns(left, {item.column for item in pictures}))
+    for item in pictures:
+        left.pop(item.column, None)
+    time = _take(left, time_columns(left))
+    text = text_columns(left)
+    for name in text:
+        left.pop(name)
+    target, *others = target_columns(left, path.name)
+    task = task_of(left.pop(target))
+    group = _take(left, group_columns(left, cells, [*text, *(item.column for item in pictures)]))
+    return {
+        "split": split,
+        "pictures": tuple(pictures),
+        "sample_id": sample_id,
+        "time": time,
+        "text": text,
+        "target": target,
+        "task": task,
+        "other_targets": tuple(others),
+        "group": group,
+    }
+
+
+def _take(left: dict[str, Profile], candidates: list[str]) -> str | None:
+    """Return the first candidate and take it from those left."""
+    if not candidates:
+        return None
+    left.pop(candidates[0], None)
+    return candidates[0]
+
+
+def _links(cells: pd.DataFrame, left: dict[str, Profile], beside: list[Neighbour], sample_id: str | None) -> dict[str, Any]:
+    """Find the tables of users, of interactions, and those with one row per sample, by the keys they share."""
+    ids = set(cells[sample_id]) if sample_id else set()
+    joins = find_joins(beside, sample_id, ids) if sample_id else []
+    beside = [table for table in beside if table not in joins]
+    keys = {name: set(cells[name]) - {""} for name, facts in left.items() if facts.is_repeated_key or hinted(name, USER_NAMES)}
+    users = find_users(beside, keys)
+    user_id = _take(left, [users[2]] if users else user_columns(left))
+    beside = [table for table in beside if users is None or table is not users[0]]
+    interactions = find_interactions(beside, ids, keys.get(user_id or "", set()))
+    return {"joins": tuple(joins), "users": users[:2] if users else None, "user_id": user_id, "interactions": interactions}
+
+
+def _descriptions(cells: pd.DataFrame, own: dict[str, Profile], left: dict[str, Profile], roles: dict[str, Any]) -> dict[str, Any]:
+    """Share out what is left: it describes the row or its author, unless it gives the answer away."""
+    giveaways = [name for name, facts in left.items() if gives_away(cells[name], facts, cells[roles["target"]])]
+    joined = {name: (facts, table.path.stem) for table in roles["joins"] for name, facts in table.profiles.items() if name not in own}
+    free = {name: facts for name, facts in left.items() if name not in giveaways} | {name: facts for name, (facts, _) in joined.items()}
+    traits: list[str] = []
+    if roles["users"] is None and roles["user_id"] is not None:
+        traits = [name for name in free if hinted(joined[name][1] if name in joined else name, USER_TRAITS)]
+    of_user = features_of(free[name] for name in traits)
+    of_sample = features_of(facts for name, facts in free.items() if name not in traits)
+    unused = [name for name in left if name not in (*of_user.all, *of_sample.all, *giveaways)]
+    if roles["users"] is not None:
+        table, key = roles["users"]
+        of_user = features_of(facts for name, facts in table.profiles.items() if name != key)
+    return {
+        "profiles": own | {name: facts for name, (facts, _) in joined.items()},
+        "of_user": of_user,
+        "of_sample": of_sample,
+        "giveaways": tuple(giveaways),
+        "unused": tuple(unused),
+    }
+
+
+def _leaks(cells: pd.DataFrame, roles: dict[str, Any]) -> dict[str, Any]:
+    """Say what content several rows share, and find what to group by so that it stays on one side of a split."""
+    shared = {"pictures": [item.column for item in roles["pictures"]], "text": list(roles["text"][:1])}
+    leaks = tuple(sentence for kind, columns in shared.items() if columns for sentence in _shared(cells, columns[0], kind, roles["split"]))
+    group, pattern = roles["group"], None
+    if group is None and roles["split"] is None and leaks:
+        group = next(columns[0] for kind, columns in shared.items() if columns and any(kind in leak for leak in leaks))
+        if group == (shared["pictures"] or [None])[0]:
+            pattern = _event_pattern(cells[group])
+    return {"leaks": leaks, "group": group, "group_pattern": pattern}
+
+
+def _shared(cells: pd.DataFrame, column: str, kind: str, split: str | None) -> Iterator[str]:
+    """Yield a sentence if more than 1 % of the rows share their cell with a row that a split may part them from."""
+    filled = cells[cells[column] != ""]
+    if split is None:
+        share = filled[column].duplicated(keep=False).mean()
+        if share > 0.01:
+            yield f"{share:.1%} of the rows share their {kind} with another row; a random split would put the same content on both sides"
+        return
+    share = (filled.groupby(column)[split].transform("nunique") > 1).mean()
+    if share > 0.01:
+        yield f"{share:.1%} of the rows share their {kind} with a row of another split; test figures will be too high"
+
+
+def _event_pattern(names: pd.Series) -> str | None:
+    """Return the pattern of a picture's event, if nearly all names have one and there are clearly fewer events than pictures."""
+    events = names[names != ""].str.extract(EVENT_PATTERN)[0]
+    return EVENT_PATTERN if events.notna().mean() >= 0.95 and 3 <= events.nunique() <= names.nunique() / 2 else None
