@@ -49,7 +49,7 @@ def open_shard(folder: Path, index: StoreIndex, number: int, entities: Mapping[s
         if digest:
             check_shard(arrays, schema)
             _check_entities(arrays, entities)
-    except ValueError as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{path} must be as convert writes it: {error}. Repeat convert, or restore the file from a copy.") from error
     empty = np.zeros((0, record["samples"] + 1), dtype=np.int64)
     return Shard(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -58,24 +59,22 @@ def gather(shards: Sequence[Shard], shard_of: IntArray, local: IntArray, ends: I
     nodes = []
     for number in range(len(grouped_nodes)):
         column = _take([shard.nodes[number] for shard in shards], [rows[number] for rows in node_rows])
-        nodes.append(column if restore_nodes is None else np.take(column, restore_nodes[number], axis=0, mode="clip"))
+        nodes.append(column if restore_nodes is None else column.take(restore_nodes[number], axis=0, mode="clip"))
 
     # 4. Edges: local positions plus the first row of their sample in the batch.
     pointers = np.zeros((len(asked_nodes), len(local) + 1), dtype=np.int64)
     np.cumsum(asked_nodes, axis=1, out=pointers[:, 1:])
-    offsets = [np.repeat(pointers[kind, :-1][:, order].ravel(), grouped_edges.ravel()) for kind in ends]
-    bounds = np.concatenate([[0], np.cumsum(grouped_edges.sum(axis=1))])
+    offsets = np.repeat(pointers[:, :-1][:, order][ends].reshape(2, -1), grouped_edges.ravel(), axis=1)
     edges, weights = [], {}
-    for number in range(len(grouped_edges)):
+    end = 0
+    for number, count in enumerate(grouped_edges.sum(axis=1).tolist()):
+        start, end = end, end + count
         rows = [rows[number] for rows in edge_rows]
-        index = np.empty((2, bounds[number + 1] - bounds[number]), dtype=np.int64)
-        for end in range(2):
-            column = _take([shard.edges[number][end] for shard in shards], rows)
-            np.add(column, offsets[end][bounds[number] : bounds[number + 1]], out=index[end])
-        edges.append(index if restore_edges is None else np.take(index, restore_edges[number], axis=1, mode="clip"))
+        index = _take([shard.edges[number] for shard in shards], rows, axis=1) + offsets[:, start:end]
+        edges.append(index if restore_edges is None else index.take(restore_edges[number], axis=1, mode="clip"))
         if number in shards[0].weights:
             weight = _take([shard.weights[number] for shard in shards], rows)
-            weights[number] = weight if restore_edges is None else np.take(weight, restore_edges[number], mode="clip")
+            weights[number] = weight if restore_edges is None else weight.take(restore_edges[number], mode="clip")
 
     # 5. Targets.
     targets = [shard.y[block] for shard, block in zip(shards, blocks, strict=True) if shard.y is not None]
@@ -110,15 +109,23 @@ def _exclusive(counts: IntArray) -> IntArray:
 
 def _rows_by_type(starts: IntArray, counts: IntArray) -> list[IntArray]:
     """Return the rows of each type; one ragged range for all types, then views of it."""
-    return np.split(ragged_rows(starts.ravel(), counts.ravel()), np.cumsum(counts.sum(axis=1))[:-1])
+    rows = ragged_rows(starts.ravel(), counts.ravel())
+    bounds = [0, *np.cumsum(counts.sum(axis=1)).tolist()]
+    return [rows[start:end] for start, end in pairwise(bounds)]
 
 
-def _take(sources: list[npt.NDArray[Any]], rows: list[IntArray]) -> npt.NDArray[Any]:
-    """Return the rows of several sources below each other; clip mode writes into `out` without a copy in between."""
-    out = np.empty((sum(map(len, rows)), *sources[0].shape[1:]), dtype=sources[0].dtype)
-    start = 0
-    for source, chosen in zip(sources, rows, strict=True):
-        if len(chosen):  # numpy cannot take nothing from nothing
-            np.take(source, chosen, axis=0, out=out[start : start + len(chosen)], mode="clip")
-        start += len(chosen)
+def _take(sources: list[npt.NDArray[Any]], rows: list[IntArray], axis: int = 0) -> npt.NDArray[Any]:
+    """Return the rows (or columns, `axis` 1) of several sources, one after the other.
+
+    With `clip`, numpy writes straight into the result; with its default it would fill a buffer first. Rows are in range: pointers
+    were checked when the shard was opened.
+    """
+    if len(sources) == 1:
+        return sources[0].take(rows[0], axis=axis, mode="clip")
+    shape = list(sources[0].shape)
+    shape[axis] = sum(map(len, rows))
+    out = np.empty(shape, dtype=sources[0].dtype)
+    parts = np.split(out, np.cumsum([len(chosen) for chosen in rows])[:-1], axis=axis)
+    for source, chosen, part in zip(sources, rows, parts, strict=True):
+        source.take(chosen, axis=axis, out=part, mode="clip")
     return out

@@ -10,7 +10,7 @@ from typing import Any
 from graphfuse.core.errors import InputError, IntegrityError
 from graphfuse.core.files import read_json
 from graphfuse.core.schema import GraphSchema, TargetSchema, edge_name
-from graphfuse.store.layout import FORMAT, INDEX
+from graphfuse.store.layout import FORMAT, INDEX, shard_file
 from graphfuse.store.writer import index_digest
 
 
@@ -69,18 +69,20 @@ def _parse(value: Mapping[str, Any]) -> StoreIndex:
     for name in (*schema.node_types, *edge_names):
         if not re.fullmatch(r"\w+", name):  # names become file names
             raise ValueError(f"type name {name[:40]!r}")
-    shards = value["shards"]
-    files = dict(value["files"])
+    shards, files = value["shards"], dict(value["files"])
     for shard in shards:
         files |= shard["files"]
-        if any(not isinstance(count, int) for count in (shard["samples"], *(shard["nodes"][n] for n in schema.node_types))):
-            raise ValueError(f"counts of shard {shard['number']}")
-    if any(shard["edges"].keys() != set(edge_names) for shard in shards) or sum(shard["samples"] for shard in shards) != value["samples"]:
-        raise ValueError("counts of samples or edges")
+        _check_record(shard, schema, edge_names, files)
+    if not all(isinstance(entry["bytes"], int) and isinstance(entry["sha256"], str) for entry in files.values()):
+        raise ValueError("entry of a file")
+    if sum(shard["samples"] for shard in shards) != value["samples"]:
+        raise ValueError("number of samples")
     if len({json.dumps(shard["y"], sort_keys=True) for shard in shards}) > 1:
         raise ValueError("targets of the shards differ in kind")
-    if any({"sha256", "bytes"} - entry.keys() for entry in files.values()):
-        raise ValueError("entry of a file")
+    if not all(isinstance(value[key], dict) for key in ("files", "recipe", "digests")):
+        raise ValueError("files, recipe and digests are objects")
+    if not isinstance(value["weighted_edge_types"], list) or not set(value["weighted_edge_types"]) <= set(edge_names):
+        raise ValueError("weighted edge types are edge types")
     return StoreIndex(
         schema=schema,
         target=TargetSchema.from_json(value["target"]),
@@ -90,3 +92,16 @@ def _parse(value: Mapping[str, Any]) -> StoreIndex:
         recipe=value["recipe"],
         digests=value["digests"],
     )
+
+
+def _check_record(shard: Mapping[str, Any], schema: GraphSchema, edge_names: list[str], files: Mapping[str, Any]) -> None:
+    counts = [
+        shard["number"],
+        shard["samples"],
+        *(shard["nodes"][name] for name in schema.node_types),
+        *(shard["edges"][n] for n in edge_names),
+    ]
+    if not all(isinstance(count, int) and count >= 0 for count in counts):
+        raise ValueError(f"counts of shard {str(shard['number'])[:40]}")
+    if shard_file(shard["number"]) not in files:
+        raise ValueError(f"{shard_file(shard['number'])} is not listed")

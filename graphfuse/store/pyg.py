@@ -39,11 +39,9 @@ def to_batch(columns: Columns, positions: IntArray, schema: GraphSchema, entitie
         )  # straight into the store: setting one by one costs as much as the gather
     _fill(batch, columns, positions, schema)
     of_graph = list(batch._global_store.keys())
-    batch.__dict__ |= {
-        "_num_graphs": len(positions),
-        "_slice_dict": Bookkeeping(columns, schema, of_graph, increments=False),
-        "_inc_dict": Bookkeeping(columns, schema, of_graph, increments=True),
-    }
+    batch._num_graphs = len(positions)
+    batch.__dict__["_slice_dict"] = Bookkeeping(columns, schema, of_graph, increments=False)
+    batch.__dict__["_inc_dict"] = Bookkeeping(columns, schema, of_graph, increments=True)
     return batch
 
 

@@ -1,6 +1,8 @@
 """Contract 1: batches equal PyG's own, in any order, over any number of shards."""
 
+import gc
 import tempfile
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -199,3 +201,14 @@ def test_state_and_tables_come_back(tmp_path):
     assert len(store.quarantine) == 0
     assert store.target.classes == ("no", "yes")
     assert store.recipe == {"model": {"name": "concat"}}
+
+
+def test_batch_is_freed_when_it_is_dropped_without_waiting_for_the_collector(tmp_path):
+    batch = open_store(toy_store(tmp_path, FULL)).batch([0, 1])
+    features = weakref.ref(batch["text_span"].x)
+    gc.disable()
+    try:
+        del batch
+        assert features() is None
+    finally:
+        gc.enable()

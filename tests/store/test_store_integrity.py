@@ -1,0 +1,223 @@
+"""A store that is not as it was written is refused, and the message names the file."""
+
+import json
+import random
+import shutil
+
+import pytest
+from safetensors.numpy import save
+from store_toys import FULL, toy_store
+
+from graphfuse.core.errors import GraphfuseError, InputError, IntegrityError
+from graphfuse.core.files import write_json
+from graphfuse.store.arrays import map_arrays
+from graphfuse.store.graph_store import open_store
+from graphfuse.store.integrity import _VERIFIED
+from graphfuse.store.writer import file_entries, index_digest
+
+SHARD = "shards/00001.safetensors"
+
+
+def flip(path, position):
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1 << random.Random(position).randrange(8)
+    path.write_bytes(content)
+
+
+def rewrite_index(folder, change):
+    """Change the index and give it the right digest again, as somebody who means harm would."""
+    index = json.loads((folder / "index.json").read_text())
+    change(index)
+    write_json(folder / "index.json", {**index, "sha256": index_digest(index)})
+
+
+def replace_shard(folder, content):
+    (folder / SHARD).write_bytes(content)
+    rewrite_index(folder, lambda index: index["shards"][1]["files"].update(file_entries(folder, [SHARD])))
+
+
+def read_everything(folder):
+    store = open_store(folder)
+    store.batch(range(len(store)))
+    for node_type in store.schema.node_types:
+        for i in range(len(store)):
+            store.units(node_type, i)
+    return store.samples, store.quarantine, [store.state(name) for name in store.states]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return toy_store(tmp_path / "store", FULL)
+
+
+def test_whole_store_is_read(folder):
+    read_everything(folder)
+
+
+def test_every_flipped_bit_and_every_cut_is_noticed(folder, tmp_path):
+    draw = random.Random(0)
+    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    for round_ in range(60):
+        copy = tmp_path / f"copy{round_}"
+        shutil.copytree(folder, copy)
+        chosen = copy / files[round_ % len(files)]
+        if round_ % 3:
+            flip(chosen, draw.randrange(chosen.stat().st_size))
+        else:
+            chosen.write_bytes(chosen.read_bytes()[: draw.randrange(chosen.stat().st_size)])
+        with pytest.raises(IntegrityError) as caught:
+            read_everything(copy)
+        assert chosen.name in str(caught.value) or chosen.name == "index.json"
+
+
+def test_damaged_shard_names_the_file_and_the_way_out(folder):
+    flip(folder / SHARD, 700)
+
+    with pytest.raises(IntegrityError, match=f"{SHARD} has changed since it was written. Repeat convert"):
+        open_store(folder).batch([3])
+
+
+def test_shard_cut_short_tells_both_sizes(folder):
+    content = (folder / SHARD).read_bytes()
+    (folder / SHARD).write_bytes(content[:-100])
+
+    with pytest.raises(IntegrityError, match=f"{SHARD} must have {len(content):,} bytes .has {len(content) - 100:,}"):
+        open_store(folder).batch([3])
+
+
+@pytest.mark.parametrize("name", [SHARD, "samples.parquet", "units/text_span-00000.parquet", "entities/user.safetensors"])
+def test_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+
+    with pytest.raises(IntegrityError, match=f"{name} is missing"):
+        read_everything(folder)
+
+
+def test_folder_without_index_is_not_a_whole_store(folder):
+    (folder / "index.json").unlink()
+
+    with pytest.raises(IntegrityError, match=r"not a whole store: it has no index.json.*Repeat convert"):
+        open_store(folder)
+
+
+def test_missing_folder_says_how_to_make_one(tmp_path):
+    with pytest.raises(InputError, match="graphfuse convert"):
+        open_store(tmp_path / "nowhere")
+
+
+def test_store_of_a_newer_format_names_both_versions_and_the_way_out(folder):
+    rewrite_index(folder, lambda index: index.update(format=2, novelty={}))
+
+    with pytest.raises(IntegrityError, match=r"store of format 2; this graphfuse reads up to format 1. Update graphfuse"):
+        open_store(folder)
+
+
+def test_changed_index_is_noticed(folder):
+    text = (folder / "index.json").read_text()
+    (folder / "index.json").write_text(text.replace('"yes"', '"yet"'))
+
+    with pytest.raises(IntegrityError, match=r"index.json has changed"):
+        open_store(folder)
+
+
+@pytest.mark.parametrize("key", ["schema", "target", "shards", "files", "recipe", "samples", "weighted_edge_types"])
+@pytest.mark.parametrize("value", [None, [], {"a": 1}, "text", 7])
+def test_index_of_another_shape_is_an_error_for_people(folder, key, value):
+    rewrite_index(folder, lambda index: index.update({key: value}))
+
+    if (key, value) in (("recipe", {"a": 1}), ("weighted_edge_types", [])):
+        open_store(folder)  # another content, the right shape
+    else:
+        with pytest.raises(GraphfuseError, match=r"index.json must be as convert writes it"):
+            open_store(folder)
+
+
+def test_node_type_that_names_another_folder_is_refused(folder):
+    rewrite_index(folder, lambda index: index["schema"]["node_types"][0].update(name="../../text_span"))
+
+    with pytest.raises(IntegrityError, match=r"index.json"):
+        open_store(folder)
+
+
+def test_shard_with_an_extra_array_is_refused(folder):
+    arrays = {name: array.copy() for name, array in map_arrays(folder / SHARD).items()}
+    replace_shard(folder, save({**arrays, "stowaway": arrays["y"]}))
+
+    with pytest.raises(IntegrityError, match=r"00001.safetensors.*do not belong: .'stowaway'"):
+        open_store(folder).batch([3])
+
+
+def test_shard_without_an_array_is_refused(folder):
+    arrays = {name: array.copy() for name, array in map_arrays(folder / SHARD).items()}
+    del arrays["image_region.x"]
+    replace_shard(folder, save(arrays))
+
+    with pytest.raises(IntegrityError, match=r"are missing: .'image_region.x'"):
+        open_store(folder).batch([3])
+
+
+def test_array_of_another_type_is_refused(folder):
+    arrays = {name: array.copy() for name, array in map_arrays(folder / SHARD).items()}
+    replace_shard(folder, save({**arrays, "text_span.x": arrays["text_span.x"].astype("float64")}))
+
+    with pytest.raises(IntegrityError, match=r"'text_span.x' must be float16 .* .is float64"):
+        open_store(folder).batch([3])
+
+
+def test_header_with_a_name_twice_is_refused(folder):
+    content = (folder / SHARD).read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    twice = json.dumps(header)[:-1] + f', "y": {json.dumps(header["y"])}}}'
+    replace_shard(folder, len(twice).to_bytes(8, "little") + twice.encode() + content[8 + length :])
+
+    with pytest.raises(IntegrityError, match="stands twice"):
+        open_store(folder).batch([3])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [("text_span__resembles__image_region.index", 90, "within the sample's nodes"), ("user.entity", 99, "must name rows 0 to 4")],
+)
+def test_index_out_of_range_is_refused_even_with_a_right_digest(folder, name, value, said):
+    arrays = {key: array.copy() for key, array in map_arrays(folder / SHARD).items()}
+    arrays[name].flat[0] = value
+    replace_shard(folder, save(arrays))
+
+    with pytest.raises(IntegrityError, match=said):
+        open_store(folder).batch([3])
+
+
+def test_link_out_of_the_store_is_refused(folder, tmp_path):
+    shutil.move(folder / SHARD, tmp_path / "elsewhere")
+    (folder / SHARD).symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(GraphfuseError, match="may not leave its folder"):
+        open_store(folder).batch([3])
+
+
+def test_digest_is_checked_once_per_process(folder, monkeypatch):
+    checked = []
+    monkeypatch.setattr("graphfuse.store.integrity.digest_file", lambda path: checked.append(path.name) or _listed(folder, path))
+    _VERIFIED.clear()
+
+    for _ in range(3):
+        open_store(folder).batch([0, 3])
+
+    assert sorted(checked) == ["00000.safetensors", "00001.safetensors", "user.safetensors"]
+
+
+def test_digest_is_not_checked_where_timing_is_the_aim(folder):
+    (folder / "state/modalities-0-text.safetensors").write_bytes(
+        (folder / "state/modalities-0-text.safetensors").read_bytes()[:-1] + b"\xff"
+    )
+
+    assert open_store(folder, verify=False).state("modalities-0-text")["mean"].shape == (3,)
+    with pytest.raises(IntegrityError, match="has changed"):
+        open_store(folder).state("modalities-0-text")
+
+
+def _listed(folder, path):
+    index = json.loads((folder / "index.json").read_text())
+    files = index["files"] | {name: entry for shard in index["shards"] for name, entry in shard["files"].items()}
+    return files[str(path.relative_to(folder))]["sha256"]
