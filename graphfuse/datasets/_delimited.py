@@ -5,7 +5,6 @@ import csv
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from graphfuse.core.errors import InputError
 
@@ -19,15 +18,8 @@ SEPARATORS = (",", ";", "\t", "|")
 WELL_QUOTED = re.compile(r'(?:(?<=[\t\n])|^)"(?:[^"]|"")*"(?=\t|\r?\n|\r?\Z)')
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """One row of a file."""
-
-    line: int
-    """Number of its first line, counted from 1."""
-    fields: list[str]
-    problem: str = ""
-    """Why it cannot be read; empty if it can."""
+Record = tuple[int, list[str] | str]
+"""Number of a row's first line, counted from 1, and its cells, or a sentence that says why it cannot be read."""
 
 
 def decode_text(content: bytes) -> str:
@@ -85,7 +77,7 @@ def _plain_records(lines: list[str], separator: str) -> Iterator[Record]:
         if line := line.removesuffix("\r"):
             fields = line.split(separator)
             width = width or len(fields)
-            yield _checked(number, fields, width)
+            yield number, fields if len(fields) == width else _wrong_width(fields, width)
 
 
 def _quoted_records(lines: list[str], separator: str) -> Iterator[Record]:
@@ -105,20 +97,20 @@ def _quoted_records(lines: list[str], separator: str) -> Iterator[Record]:
                 return
             except csv.Error as error:
                 source.position = start + 1
-                yield Record(line=start + 1, fields=[], problem=f"quotes must enclose whole cells, and be doubled inside them ({error})")
+                yield start + 1, f"quotes must enclose whole cells, and be doubled inside them ({error})"
                 continue
-            if fields:
-                width = width or len(fields)
-                record = _checked(start + 1, fields, width)
-                if record.problem:
-                    source.position = start + 1
-                yield record
+            if not fields:
+                continue
+            width = width or len(fields)
+            if len(fields) == width:
+                yield start + 1, fields
+            else:
+                source.position = start + 1
+                yield start + 1, _wrong_width(fields, width)
 
 
-def _checked(line: int, fields: list[str], width: int) -> Record:
-    if len(fields) == width:
-        return Record(line=line, fields=fields)
-    return Record(line=line, fields=fields, problem=f"a row must have {width} fields like the header (got {len(fields)})")
+def _wrong_width(fields: list[str], width: int) -> str:
+    return f"a row must have {width} fields like the header (got {len(fields)})"
 
 
 class _Lines:

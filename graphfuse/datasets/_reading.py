@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from graphfuse.core.columns import as_texts, clean_name, clean_text
 from graphfuse.core.errors import InputError
 from graphfuse.core.tables import Rejection
-from graphfuse.datasets._delimited import Record, decode_text, guess_separator, is_quoted_tsv, read_records, split_lines
+from graphfuse.datasets._delimited import decode_text, guess_separator, is_quoted_tsv, read_records, split_lines
 from graphfuse.datasets._jsonl import read_objects
 
 EXTENSIONS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
@@ -100,15 +100,15 @@ def _read_delimited(path: Path, text: str, form: str, format: str | None, table:
     separator = guess_separator(text) if form == "csv" else "\t"
     quoted = form == "csv" or (form == "tsv" and (format == "tsv" or is_quoted_tsv(text)))
     records = read_records(text, separator, quoted)
-    header = next(records)
-    if header.problem:
-        raise InputError(f"{path.name}, line {header.line}: the header cannot be read: {header.problem}. Repair it.")
-    names = _checked_names(header.fields, path)
-    return _collect(path, ((r.line, r.problem or r) for r in records), lambda rows: _frame_of_fields(names, rows), table, first)
+    line, header = next(records)
+    if isinstance(header, str):
+        raise InputError(f"{path.name}, line {line}: the header cannot be read: {header}. Repair it.")
+    names = _checked_names(header, path)
+    return _collect(path, records, lambda rows: _frame_of_fields(names, rows), table, first)
 
 
-def _frame_of_fields(names: list[str], records: list[Record]) -> pd.DataFrame:
-    columns = zip(*(record.fields for record in records), strict=True) if records else [()] * len(names)
+def _frame_of_fields(names: list[str], rows: list[list[str]]) -> pd.DataFrame:
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
     return pd.DataFrame({name: pd.Series(list(cells), dtype="str") for name, cells in zip(names, columns, strict=True)})
 
 
@@ -138,7 +138,7 @@ def _arrow_column(column: "pa.ChunkedArray") -> pd.Series:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_integer(column.type) or pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return pd.Series(column.cast(pa.large_string()).to_pandas(), dtype="str")
+        return pd.Series(column.cast(pa.large_string()).to_pandas(), dtype="str").fillna("")
     return pd.Series(column.to_pylist(), dtype=object)
 
 
