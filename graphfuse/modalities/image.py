@@ -68,6 +68,15 @@ class Image(Modality):
             raise ValueError("needs a region: give grid, boxes or whole")
         checked_encoder(build_image_encoder, self.encoder)
 
+    def fit(self, manifest: Manifest) -> State:
+        """Learn nothing, but check that there are pictures.
+
+        Raises:
+            InputError: If the data set names no pictures.
+        """
+        require_columns(manifest.samples, ["pictures"], "samples", "modalities.image (dataset.pictures)")
+        return {}
+
     def channels(self, state: State) -> int:
         """Return the encoder's channels."""
         return build_image_encoder(self.encoder).channels
@@ -75,10 +84,12 @@ class Image(Modality):
     def nodes(self, chunk: Manifest, state: State) -> NodeTable:
         """Return the regions of the chunk's pictures, ordered by row, picture and region: the whole, grid cells, boxes.
 
+        Rows without a list of pictures (new rows to predict, say) have none.
+
         Raises:
-            InputError: If the data set names no pictures, or the column of boxes is missing.
+            InputError: If the column of boxes is missing.
         """
-        require_columns(chunk.samples, ["pictures", *([self.boxes] if self.boxes else [])], "samples", "modalities.image")
+        require_columns(chunk.samples, [self.boxes] if self.boxes else [], "samples", "modalities.image.boxes")
         # 1. Find the pictures and their regions; headers are read, nothing is decoded.
         items, rejections = self._items(chunk)
         # 2. Encode what the cache does not know; a picture that turns out to be damaged has no rows.
@@ -99,8 +110,8 @@ class Image(Modality):
         items: list[_Item] = []
         rejections: list[tuple[int, str, str, str]] = []
         cells = chunk.samples[self.boxes].tolist() if self.boxes else [None] * len(chunk)
-        for sample, (names, cell) in enumerate(zip(chunk.samples["pictures"], cells, strict=True)):
-            names = [str(name) for name in names] if names is not None else []
+        lists = chunk.samples["pictures"].tolist() if "pictures" in chunk.samples else [[]] * len(chunk)
+        for sample, (names, cell) in enumerate(zip(lists, cells, strict=True)):
             if len(names) > self.max_pictures:
                 detail = f"A row may have {self.max_pictures} pictures (got {len(names)}); the rest was left out. Raise max_pictures."
                 rejections.append((sample, "pictures", "too_many_pictures", detail))

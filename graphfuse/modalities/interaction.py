@@ -57,6 +57,10 @@ class Interaction(Modality):
         Raises:
             InputError: If there is no interactions table, or a column is missing.
         """
+        if "interactions" not in manifest.linked:
+            raise InputError(
+                "modalities.interaction: needs a table of interactions (got none). Give dataset.interactions, or leave the modality out."
+            )
         return self._columns.fit(self._frame(manifest))
 
     def channels(self, state: State) -> int:
@@ -66,8 +70,10 @@ class Interaction(Modality):
     def nodes(self, chunk: Manifest, state: State) -> NodeTable:
         """Return one node per interaction of the chunk's samples.
 
+        Without a table of interactions (new rows to predict, say) there are none.
+
         Raises:
-            InputError: If there is no interactions table, or a column is missing.
+            InputError: If a column is missing.
         """
         frame = self._frame(chunk)
         x, rejections = self._columns.features(frame, state)
@@ -82,13 +88,13 @@ class Interaction(Modality):
         )
 
     def _frame(self, manifest: Manifest) -> pd.DataFrame:
-        if "interactions" not in manifest.linked:
-            raise InputError(
-                "modalities.interaction: needs a table of interactions (got none). Give dataset.interactions, or leave the modality out."
-            )
-        columns = (*self.numeric, *self.boolean, *self.categorical, *([self.text] if self.text else []))
-        require_columns(manifest.linked["interactions"], columns, "interactions", "modalities.interaction")
+        """Return the interactions in order, with their delay after the sample."""
         frame = interactions_of(manifest)
+        columns = (*self.numeric, *self.boolean, *self.categorical, *([self.text] if self.text else []))
+        if "interactions" in manifest.linked:
+            require_columns(frame, columns, "interactions", "modalities.interaction")
+        else:
+            frame = frame.assign(**{name: pd.Series([], dtype="str") for name in columns})
         started = manifest.samples["time"].to_numpy(dtype=np.float64) if "time" in manifest.samples else np.full(len(manifest), np.nan)
         frame[DELAY] = frame["time"] - started[frame["sample"].to_numpy()]
         return frame

@@ -49,6 +49,15 @@ class Text(Modality):
         """Return the text columns."""
         return (self.column,) if isinstance(self.column, str) else self.column
 
+    def fit(self, manifest: Manifest) -> State:
+        """Learn nothing, but check that the columns are there.
+
+        Raises:
+            InputError: If a text column is missing.
+        """
+        require_columns(manifest.samples, self.columns, "samples", "modalities.text.column")
+        return {}
+
     def channels(self, state: State) -> int:
         """Return the encoder's channels."""
         return build_text_encoder(self.encoder).channels

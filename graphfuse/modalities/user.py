@@ -43,6 +43,11 @@ class User(Modality):
         Raises:
             InputError: If there is no users table, or a column is missing.
         """
+        if self.table == "users" and "users" not in manifest.linked:
+            raise InputError(
+                "modalities.user: `table: users` needs a table of users (got none). "
+                "Give dataset.users, or `table: samples` if each row describes its author."
+            )
         frame = self._frame(manifest)
         if self.table == "users":
             frame = frame[frame["user_id"].isin(_people(manifest)["user_id"])]
@@ -55,8 +60,10 @@ class User(Modality):
     def nodes(self, chunk: Manifest, state: State) -> NodeTable:
         """Return the people of each sample, the author first, then by first interaction.
 
+        Without a table of users (new rows to predict, say) there are none.
+
         Raises:
-            InputError: If there is no users table, or a column is missing.
+            InputError: If a column is missing.
         """
         return self._shared(chunk, state) if self.table == "users" else self._own(chunk, state)
 
@@ -101,10 +108,7 @@ class User(Modality):
     def _frame(self, manifest: Manifest) -> pd.DataFrame:
         """Return the table that holds the columns, with positions as its index."""
         if self.table == "users" and "users" not in manifest.linked:
-            raise InputError(
-                "modalities.user: `table: users` needs a table of users (got none). "
-                "Give dataset.users, or `table: samples` if each row describes its author."
-            )
+            return pd.DataFrame({name: pd.Series([], dtype="str") for name in ("user_id", *self._columns.all)})
         frame = manifest.samples if self.table == "samples" else manifest.linked["users"]
         require_columns(frame, self._columns.all, self.table, "modalities.user")
         return frame.reset_index(drop=True)
