@@ -98,7 +98,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
                 "Update graphfuse: pip install -U graphfuse"
             )
         tensors: dict[str, Tensor] = load(content)
-        whole = _digest(tensors, header["info"]) == header["sha256"]
+        whole = header["format"] >= 1 and _digest(tensors, header["info"]) == header["sha256"]
         info: dict[str, Any] = json.loads(header["info"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise IntegrityError(
