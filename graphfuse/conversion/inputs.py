@@ -1,0 +1,103 @@
+"""What a store is made from: digests of the inputs, and whether a folder was made from the same."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from graphfuse.conversion.fit import Fitted
+from graphfuse.core.columns import as_texts
+from graphfuse.core.errors import ConfigError
+from graphfuse.core.tables import Manifest, rejection_frame
+
+RECIPE_PARTS = ("modalities", "edges", "task", "convert")
+"""The parts of an experiment that a store depends on, besides its inputs."""
+
+
+def digest_manifest(manifest: Manifest) -> str:
+    """Return a digest of all rows of all tables, and of the sizes of the pictures they name."""
+    digest = hashlib.sha256(json.dumps(list(manifest.target)).encode())
+    tables = {"samples": manifest.samples, **manifest.linked, "rejections": rejection_frame(manifest.rejections)}
+    for name, frame in sorted(tables.items()):
+        digest.update(f"\0{name}\0{len(frame)}".encode())
+        for column in frame.columns:
+            digest.update(f"\0{column}\0".encode())
+            digest.update(_column_bytes(frame[column]))
+    digest.update(_picture_sizes(manifest).tobytes())
+    return digest.hexdigest()
+
+
+def digest_fitted(fitted: Fitted) -> str:
+    """Return a digest of states, schema and target."""
+    digest = hashlib.sha256(json.dumps([fitted.schema.to_json(), fitted.target.to_json()], sort_keys=True).encode())
+    for name, state in sorted(fitted.states.items()):
+        for key, array in sorted(state.items()):
+            digest.update(f"\0{name}\0{key}\0{array.dtype}\0{array.shape}\0".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def check_same(folder: object, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Check that a folder was made, or begun, from the same recipe and inputs.
+
+    Args:
+        folder: For the message.
+        found: `recipe` and `digests` of the folder.
+        wanted: `recipe` and `digests` of this conversion.
+
+    Raises:
+        ConfigError: With what differs.
+    """
+    differences = []
+    for part in RECIPE_PARTS:
+        before, now = (json.loads(json.dumps(value["recipe"].get(part))) for value in (found, wanted))
+        differences += [f"{place}: was {_shown(old)}, is {_shown(new)}" for place, old, new in _differences(part, before, now)]
+    if found["digests"].get("inputs") != wanted["digests"]["inputs"]:
+        differences.append("the rows, the linked tables or the pictures are others")
+    if found["digests"].get("fitted") != wanted["digests"]["fitted"]:
+        differences.append("what was learned from train rows is not the same")
+    if differences:
+        raise ConfigError(
+            f"{folder} was made from something else, and one store holds one conversion ({'; '.join(differences[:5])}). "
+            "Give another --out, or remove the folder first."
+        )
+
+
+def _column_bytes(column: pd.Series) -> bytes:
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
+        return column.to_numpy().tobytes()
+    return pd.util.hash_pandas_object(as_texts(column).values, index=False).to_numpy().tobytes()
+
+
+def _picture_sizes(manifest: Manifest) -> npt.NDArray[np.int64]:
+    """Return the size in bytes of each picture that is named, -1 where there is no such file; nothing is opened."""
+    if "pictures" not in manifest.samples:
+        return np.empty(0, dtype=np.int64)
+    names = sorted({str(name) for names in manifest.samples["pictures"] if names is not None for name in names})
+    sizes = []
+    for name in names:
+        try:
+            sizes.append((manifest.root / name).stat().st_size)
+        except (OSError, ValueError):  # ValueError: a NUL in the name
+            sizes.append(-1)
+    return np.array(sizes, dtype=np.int64)
+
+
+def _differences(place: str, before: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401  (any JSON value)
+    """Yield (path, old, new) of the values that differ."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted(before.keys() | now.keys()):
+            yield from _differences(f"{place}.{key}", before.get(key), now.get(key))
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for position, (old, new) in enumerate(zip(before, now, strict=True)):
+            yield from _differences(f"{place}.{position}", old, new)
+    elif before != now:
+        yield place, before, now
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401  (any JSON value)
+    return json.dumps(value, ensure_ascii=False)[:40]

@@ -1,0 +1,158 @@
+"""One chunk -> the files of one shard, and its line in the journal."""
+
+import multiprocessing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # a part of scikit-learn
+
+from graphfuse.conversion.chunk import Chunk, convert_chunk
+from graphfuse.conversion.fit import Fitted
+from graphfuse.conversion.journal import Record
+from graphfuse.conversion.recipe import Recipe
+from graphfuse.core.cache import cache_counts
+from graphfuse.core.files import digest_bytes
+from graphfuse.core.tables import Manifest, NodeTable, Rejection, rejection_frame
+from graphfuse.store.frames import write_frame
+from graphfuse.store.writer import file_entries, write_shard
+
+PARTS = "parts"
+"""Folder of what shards contribute to tables of the whole store; gone when the store is finished."""
+SIGNATURE = "signature_"
+"""Columns of a part that tell equal content apart from different content (the leakage audit)."""
+REJECTION_TYPES = {"table": "str", "row": "int64", "key": "str", "column": "str", "reason": "str", "detail": "str", "dropped": "bool"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What every chunk needs, sent to a worker once."""
+
+    recipe: Recipe
+    fitted: Fitted
+    folder: Path
+    shared: Mapping[str, pd.DataFrame]
+    """Linked tables that all chunks share (users)."""
+
+
+def step_name(number: int) -> str:
+    """Return the name of a shard's step in the journal."""
+    return f"shard-{number:05d}"
+
+
+def part_files(number: int) -> tuple[str, str]:
+    """Return where a shard's samples and quarantine lie until the store is finished."""
+    return f"{PARTS}/samples-{number:05d}.parquet", f"{PARTS}/quarantine-{number:05d}.parquet"
+
+
+def convert_shard(job: Job, number: int, chunk: Manifest, crashed: Sequence[int] = ()) -> Record:
+    """Convert a chunk, write its files, and return its record for the journal.
+
+    Args:
+        job: What all chunks share.
+        number: The shard's number.
+        chunk: The chunk's rows and interactions.
+        crashed: Rows of the chunk that kill the process that converts them; they are left out and counted.
+    """
+    hits, misses = cache_counts()
+    result = convert_rows(job, chunk, crashed)
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        raise SystemExit("the conversion that asked for this shard is gone")  # its successor may already write here
+    record: Record = {"step": step_name(number), "number": number, "rows": len(chunk), "shard": None, "files": {}}
+    if len(result.samples):
+        record["shard"] = write_shard(
+            job.folder,
+            number,
+            job.fitted.schema,
+            num_samples=len(result.samples),
+            nodes=result.nodes,
+            edges=result.edges,
+            y=result.y,
+            dtype=job.recipe.settings.dtype,
+        )
+        record["files"] |= record["shard"]["files"]
+    names = part_files(number)
+    write_frame(job.folder / names[0], result.samples.assign(**_signatures(result)))
+    write_frame(job.folder / names[1], typed_rejections(result.rejections))
+    record["files"] |= file_entries(job.folder, names)
+    found, computed = cache_counts()
+    return record | {"hits": found - hits, "misses": computed - misses}
+
+
+def convert_rows(job: Job, chunk: Manifest, crashed: Sequence[int] = ()) -> Chunk:
+    """Convert a chunk without its `crashed` rows, on one thread, and write nothing."""
+    alive = np.ones(len(chunk), dtype=bool)
+    alive[list(crashed)] = False
+    kept = chunk if alive.all() else chunk.take(alive)
+    with single_thread():
+        result = convert_chunk(replace(kept, linked={**job.shared, **kept.linked}), job.recipe, job.fitted)
+    return replace(result, rejections=(*_crashed(chunk, crashed), *result.rejections))
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Let numerical libraries use one thread, so that the number of workers and cores changes no bit of a result."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def typed_rejections(rejections: Sequence[Rejection]) -> pd.DataFrame:
+    """Return the quarantine table with the same column types whether or not it has rows."""
+    return rejection_frame(rejections).astype(REJECTION_TYPES)
+
+
+def _crashed(chunk: Manifest, rows: Sequence[int]) -> tuple[Rejection, ...]:
+    return tuple(
+        Rejection(
+            table="samples",
+            row=int(chunk.samples["source_row"].iloc[row]),
+            key=str(chunk.samples["sample_id"].iloc[row]),
+            column="",
+            reason="crashed_worker",
+            detail="A row must not end the process that converts it; this one did, twice. Look at its pictures and texts, or remove it.",
+            dropped=True,
+        )
+        for row in rows
+    )
+
+
+def _signatures(result: Chunk) -> dict[str, Any]:
+    """Return, per content node type and for users, a column of digests that are equal where the content is.
+
+    A sample may hold several pictures and users: their digests stand in one cell, divided by blanks.
+    """
+    columns: dict[str, Any] = {}
+    for node_type, table in result.nodes.items():
+        if node_type in ("sample", "interaction"):  # never the same in two samples
+            continue
+        pieces = [""] * len(result.samples)
+        for sample, digest in _pieces(table):
+            pieces[sample] = f"{pieces[sample]} {digest}".strip()
+        columns[SIGNATURE + node_type] = pd.Series(pieces, dtype="str", index=result.samples.index)
+    return columns
+
+
+def _pieces(table: NodeTable) -> Iterator[tuple[int, str]]:
+    """Yield (sample, digest) of each picture, user, or whole text of a sample."""
+    apart = [table.units[name].to_numpy() for name in ("picture", "user_id") if name in table.units]
+    keys = [table.sample, *apart]
+    if not len(table):
+        return
+    change = np.any([key[1:] != key[:-1] for key in keys], axis=0)
+    starts = [0, *(np.flatnonzero(change) + 1).tolist()]
+    name = next((name for name in ("text", "user_id") if name in table.units), None)
+    values = None if name is None else table.units[name].astype("str").tolist()
+    for start, stop in zip(starts, [*starts[1:], len(table)], strict=True):
+        content = table.x[start:stop].tobytes() if values is None else "\0".join(values[start:stop]).encode(errors="surrogatepass")
+        yield int(table.sample[start]), digest_bytes(content)[:32]

@@ -1,0 +1,193 @@
+"""Shards on worker processes that may die: what they were doing is always known, and never lost in silence.
+
+Processes are spawned, not forked (forking with threads may hang), and each has its own pipe, so that the end of a process
+tells which chunk it was at. A chunk that ends its process is tried once more on a fresh one; if it ends that too, halves
+of it are tried until the rows that do it are found, and the chunk is converted without them.
+"""
+
+import contextlib
+import multiprocessing
+import signal
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing import connection, process
+from typing import Any, cast
+
+from graphfuse.conversion.journal import Record
+from graphfuse.conversion.shard import Job, convert_rows, convert_shard
+from graphfuse.core.errors import ConfigError, GraphfuseError, ResourceError
+from graphfuse.core.tables import Manifest
+
+Task = tuple[str, tuple[Any, ...]]
+"""`shard` or `probe`, and the arguments."""
+
+
+def convert_shards(job: Job, numbers: Iterable[int], chunk_of: Callable[[int], Manifest], workers: int) -> Iterator[Record]:
+    """Yield the record of each shard as it is finished, in any order.
+
+    Args:
+        job: What all chunks share.
+        numbers: Shards to convert.
+        chunk_of: The chunk of a shard.
+        workers: Processes; 1 converts in this one.
+
+    Raises:
+        GraphfuseError: What a chunk raised.
+        ResourceError: If a chunk ends its worker and no row of it does so alone.
+    """
+    if workers == 1:
+        for number in numbers:
+            yield convert_shard(job, number, chunk_of(number))
+        return
+    pool = _Pool(job, workers)
+    try:
+        suspects: list[int] = []
+        for number, record in pool.map((number, ("shard", (number, chunk_of(number)))) for number in numbers):
+            if record is None:
+                suspects.append(number)
+            else:
+                yield record
+        for number in sorted(suspects):
+            yield _without_crash(pool, number, chunk_of(number))
+    finally:
+        pool.close()
+
+
+def _without_crash(pool: "_Pool", number: int, chunk: Manifest) -> Record:
+    """Return the record of a chunk that ended its worker: tried again, then without the rows that do it."""
+    record = pool.one(("shard", (number, chunk)))
+    if record is None:
+        rows = _crashing_rows(pool, chunk, list(range(len(chunk))))
+        record = pool.one(("shard", (number, chunk, rows))) if rows else None
+    if record is None:
+        raise ResourceError(
+            f"Shard {number} ({len(chunk)} rows) ends its worker process, though no row does so alone; memory may not suffice. "
+            "Lower convert.shard_size or --workers."
+        )
+    return record
+
+
+def _crashing_rows(pool: "_Pool", chunk: Manifest, rows: list[int]) -> list[int]:
+    """Return those of some rows that end a process even alone."""
+    if pool.one(("probe", (chunk.take(rows),))) is not None:
+        return []
+    if len(rows) == 1:
+        return rows
+    half = len(rows) // 2
+    return _crashing_rows(pool, chunk, rows[:half]) + _crashing_rows(pool, chunk, rows[half:])
+
+
+@dataclass(kw_only=True)
+class _Worker:
+    process: process.BaseProcess
+    pipe: "connection.Connection[Any, Any]"
+    number: int = -1
+    """Of the task it is at."""
+
+
+class _Pool:
+    """Spawned processes with one pipe each; started when first needed."""
+
+    def __init__(self, job: Job, count: int) -> None:
+        self._job = job
+        self._count = count
+        self._idle: list[_Worker] = []
+        self._busy: dict[Any, _Worker] = {}
+        self._context = multiprocessing.get_context("spawn")
+
+    def map(self, tasks: Iterable[tuple[int, Task]]) -> Iterator[tuple[int, Record | None]]:
+        """Yield (number, record) as tasks are done, None where the worker died; tasks are drawn as workers are free."""
+        waiting = iter(tasks)
+        task = next(waiting, None)
+        while task is not None or self._busy:
+            while task is not None and len(self._busy) < self._count:
+                self._start(*task)
+                task = next(waiting, None)
+            for pipe in connection.wait(list(self._busy)):
+                worker = self._busy.pop(pipe)
+                yield worker.number, self._answer(worker)
+
+    def one(self, task: Task) -> Record | None:
+        """Return the record of one task while nothing else runs, or None if its worker died."""
+        ((_, record),) = self.map([(0, task)])
+        return record
+
+    def close(self) -> None:
+        """End all workers at once; what they were writing stays behind as temporary files, which the next start removes."""
+        for worker in (*self._idle, *self._busy.values()):
+            worker.process.kill()
+            worker.process.join()
+            worker.pipe.close()
+
+    def _start(self, number: int, task: Task) -> None:
+        worker = self._idle.pop() if self._idle else self._spawn()
+        worker.number = number
+        self._busy[worker.pipe] = worker
+        with contextlib.suppress(OSError):  # it died while idle; its pipe is at its end, which `map` will see
+            worker.pipe.send(task)
+
+    def _spawn(self) -> _Worker:
+        here, there = self._context.Pipe()
+        started = self._context.Process(target=_serve, args=(there, self._job), daemon=True)
+        started.start()
+        there.close()  # so that the pipe ends with the process
+        try:
+            here.recv()
+        except (EOFError, OSError) as error:
+            started.join()
+            raise ResourceError(
+                f"A worker process could not start (exit code {started.exitcode}). In a script, call convert under "
+                "`if __name__ == '__main__':`; or use --workers 1."
+            ) from error
+        return _Worker(process=started, pipe=here)
+
+    def _answer(self, worker: _Worker) -> Record | None:
+        try:
+            kind, value = worker.pipe.recv()
+        except (EOFError, OSError):
+            worker.process.join()
+            worker.pipe.close()
+            return None
+        self._idle.append(worker)
+        if kind == "refused":
+            raise _mendable(*value)
+        if kind == "failed":
+            raise RuntimeError(f"A worker process failed:\n{value}")
+        return cast(Record, value)
+
+
+def _serve(pipe: "connection.Connection[Any, Any]", job: Job) -> None:
+    """Do tasks until the pipe ends: the life of a worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    pipe.send("ready")
+    while True:
+        try:
+            kind, arguments = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(_attempt(job, kind, arguments))
+
+
+def _attempt(job: Job, kind: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:
+    """Return (outcome, value) of one task; errors travel as text, since not all of them survive being sent."""
+    try:
+        if kind == "shard":
+            return "done", convert_shard(job, *arguments)
+        convert_rows(job, *arguments)
+    except GraphfuseError as error:
+        return "refused", (type(error), str(error))
+    except MemoryError:
+        return "refused", (ResourceError, "Memory does not suffice for a chunk. Lower convert.shard_size or --workers.")
+    except Exception:  # noqa: BLE001  (a bug, told to the parent with its traceback)
+        return "failed", traceback.format_exc()
+    return "done", {}
+
+
+def _mendable(kind: type[GraphfuseError], message: str) -> GraphfuseError:
+    """Return the error that a worker raised."""
+    error = kind.__new__(kind)
+    error.args = (message,)
+    if isinstance(error, ConfigError):
+        error.problems = message.splitlines()
+    return error
