@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from annotated_types import Ge
-from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
 from graphfuse.core.columns import as_texts
@@ -18,7 +17,7 @@ from graphfuse.core.errors import InputError
 from graphfuse.core.schema import TargetKind, TargetSchema
 from graphfuse.core.sockets import Task
 from graphfuse.nn.losses import CrossEntropy, FocalLoss
-from graphfuse.tasks._metrics import ranking_metrics
+from graphfuse.tasks._metrics import f1, ranking_metrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,11 +111,11 @@ class Classification(Task):
         result = {
             "accuracy": float(right.mean()),
             "balanced_accuracy": float(np.mean([right[truth == index].mean() for index in present])),
-            "macro_f1": float(f1_score(truth, predicted, average="macro", zero_division=0)),
+            "macro_f1": float(np.mean([f1(truth == index, predicted == index) for index in np.union1d(truth, predicted)])),
             "log_loss": float(-log_probability.gather(1, y[known, None]).mean()),
         }
         if binary:
-            result["f1"] = float(f1_score(truth, predicted, pos_label=1, zero_division=0))
+            result["f1"] = f1(truth == 1, predicted == 1)
         columns = [1] if binary else list(range(len(schema.classes)))
         return result | ranking_metrics(truth[:, None] == np.array(columns), probability[:, columns])
 

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from annotated_types import Ge, MinLen
-from sklearn.metrics import f1_score
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,7 +18,7 @@ from graphfuse.core.errors import InputError
 from graphfuse.core.schema import TargetKind, TargetSchema
 from graphfuse.core.sockets import Task
 from graphfuse.nn.losses import BinaryCrossEntropy
-from graphfuse.tasks._metrics import ranking_metrics
+from graphfuse.tasks._metrics import f1, ranking_metrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,11 +118,9 @@ class Multilabel(Task):
         if not known.any():
             return {}
         positive, predicted = truth == 1, probability >= self.threshold
-        per_label = [
-            f1_score(positive[cells, label], predicted[cells, label], zero_division=0) for label, cells in enumerate(known.T) if cells.any()
-        ]
+        per_label = [f1(positive[cells, label], predicted[cells, label]) for label, cells in enumerate(known.T) if cells.any()]
         result = {
-            "micro_f1": float(f1_score(positive[known], predicted[known], zero_division=0)),
+            "micro_f1": f1(positive[known], predicted[known]),
             "macro_f1": float(np.mean(per_label)),
             "hamming": float((positive != predicted)[known].mean()),
         }

@@ -22,6 +22,7 @@ from graphfuse.training.dropout import modality_weights
 from graphfuse.training.logs import tensorboard_log, write_history
 from graphfuse.training.network import load_weights
 from graphfuse.training.predict import EVALUATION_BATCH, collect
+from graphfuse.training.receipt import CHECKPOINT
 
 EpochCallback = Callable[[int, str], None]
 """Called after each epoch with the number of epochs done and a line for people."""
@@ -61,7 +62,7 @@ def train_seed(job: Job, network: FusionNetwork, on_epoch: EpochCallback) -> dic
         load_weights(job.folder, network)
         return read_json(done)
     optimizer = AdamW(network.parameters(), lr=job.settings.learning_rate, weight_decay=job.settings.weight_decay, fused=True)
-    checkpoint = job.folder / "checkpoint.safetensors"
+    checkpoint = job.folder / CHECKPOINT
     progress = load_checkpoint(checkpoint, network, optimizer) if checkpoint.exists() else Progress()
     criterion = job.task.criterion(job.store.target)
     with tensorboard_log(job.events, progress.epoch + 1) as log:

@@ -17,8 +17,9 @@ from graphfuse.store.graph_store import GraphStore
 FORMAT = 1
 RECEIPT = "receipt.json"
 INPUTS = "inputs.json"
-NOT_LISTED = ("tensorboard", INPUTS, RECEIPT, ".lock")
-"""Event files hold times, so they are no part of what has to repeat."""
+CHECKPOINT = "checkpoint.safetensors"
+NOT_LISTED = ("tensorboard", INPUTS, RECEIPT, ".lock", CHECKPOINT)
+"""Event files hold times, so they are no part of what has to repeat; a checkpoint is not used any more, and knows its own digest."""
 
 
 def describe_inputs(store: GraphStore, experiment: Mapping[str, Any], settings: TrainSettings) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def write_receipt(out: Path, inputs: Mapping[str, Any]) -> None:
     files = {
         name: {"sha256": digest_file(out / name), "bytes": (out / name).stat().st_size}
         for name in names
-        if name.partition("/")[0] not in NOT_LISTED
+        if not {name.partition("/")[0], name.rpartition("/")[2]} & set(NOT_LISTED)
     }
     write_json(out / RECEIPT, {"format": FORMAT, **inputs, "files": files})
 
