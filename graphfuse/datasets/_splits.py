@@ -148,18 +148,22 @@ def _fill(left: list[tuple[str, int]], quota: float, must_stay: int) -> list[str
 
 
 def _by_time(samples: pd.DataFrame, shares: dict[str, float]) -> Labels:
-    """Cut at moments: all of test is later than all of validation, and that later than train; no time is no split."""
+    """Cut at moments: all of test is later than all of validation, and that later than train; no time is no split.
+
+    Rows of one moment stay together, and the earliest moment stays in train.
+    """
     times = samples["time"].to_numpy(dtype=np.float64)
     known = np.sort(times[~np.isnan(times)])
     labels = np.where(np.isnan(times), "", "train").astype(object)
     end = np.inf
     rest = len(known)
     for split, share in shares.items():
-        rest -= int(share * len(known) + 0.5)
+        rest = max(rest - int(share * len(known) + 0.5), 1)
         earlier = known[known < end]
-        if len(earlier) == 0:
+        if len(earlier) == 0 or earlier[0] == earlier[-1]:
             break
-        start = min(known[min(max(rest, 0), len(known) - 1)], earlier[-1])  # rows of one moment stay together
+        start = min(known[min(rest, len(known) - 1)], earlier[-1])
+        start = start if start > earlier[0] else earlier[earlier > earlier[0]][0]
         labels[(times >= start) & (times < end)] = split
         end = start
     return labels
