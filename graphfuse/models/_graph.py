@@ -1,0 +1,103 @@
+"""What all graph models share: project, pass messages, read out."""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+
+from graphfuse.core.errors import ConfigError
+from graphfuse.core.schema import EdgeType, GraphSchema
+from graphfuse.core.sockets import FusionModel
+from graphfuse.nn.fusion import EdgeWeights, FusionModule, FusionOutput, NodeWeights
+from graphfuse.nn.readout import AttentionReadout, MeanReadout, SampleReadout
+from graphfuse.nn.weights import effective_edge_weights
+
+Readout = Literal["attention", "mean", "sample"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphModel(FusionModel):
+    """Settings of every graph model; each adds its layer."""
+
+    stage: ClassVar[Literal["graph"]] = "graph"
+
+    hidden_channels: int = 64
+    """Width of every node type inside."""
+    num_layers: int = 2
+    """Rounds of message passing."""
+    readout: Readout = "attention"
+    dropout: float = 0.1
+    """Share of hidden values dropped in training."""
+    input_dropout: float = 0.3
+    """Share of feature values dropped in training; it keeps the network from learning samples by heart."""
+
+    @abstractmethod
+    def layer(self, schema: GraphSchema) -> nn.Module:
+        """Return one layer: (x_dict, edge_index_dict, edge_weight_dict, return_edge_scores=True) -> (x_dict, scores by edge type)."""
+
+    def module(self, schema: GraphSchema) -> "GraphFusion":
+        """Return the network for a schema."""
+        return GraphFusion(self, schema)
+
+
+class GraphFusion(FusionModule):
+    """Typed message passing between all modalities, then a readout."""
+
+    def __init__(self, model: GraphModel, schema: GraphSchema) -> None:
+        super().__init__()
+        channels = self.out_channels = model.hidden_channels
+        self.node_types = schema.node_types
+        # normalised, so that products of two ends start near 1 whatever the scale of the features
+        self.project = nn.ModuleDict(
+            {
+                name: nn.Sequential(nn.Dropout(model.input_dropout), nn.Linear(width, channels), nn.LayerNorm(channels))
+                for name, width in schema.channels_by_node_type.items()
+            }
+        )
+        self.layers = nn.ModuleList(model.layer(schema) for _ in range(model.num_layers))
+        self.norms = nn.ModuleList(
+            nn.ModuleDict({name: nn.LayerNorm(channels) for name in self.node_types}) for _ in range(model.num_layers)
+        )
+        self.readout = make_readout(model.readout, channels, schema)
+        self.dropout = nn.Dropout(model.dropout)
+        self.out = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), nn.Dropout(model.dropout))
+
+    def forward(
+        self, batch: Batch, edge_weight_dict: EdgeWeights | None = None, node_weight_dict: NodeWeights | None = None
+    ) -> FusionOutput:
+        """Fuse a batch."""
+        # 1. Project every type to one width.  [num_nodes, hidden_channels]
+        x_dict = {name: self.project[name](batch[name].x) for name in self.node_types}
+        # 2. Pass messages; the residual keeps what a node knew.
+        weights = effective_edge_weights(batch, edge_weight_dict, node_weight_dict)
+        edge_index_dict = {edge_type: batch[edge_type].edge_index for edge_type in batch.edge_types}
+        scores: list[dict[EdgeType, Tensor]] = []
+        for layer, norm in zip(self.layers, cast("Iterable[nn.ModuleDict]", self.norms), strict=True):
+            received, score = layer(x_dict, edge_index_dict, weights, return_edge_scores=True)
+            x_dict = {name: norm[name](x + self.dropout(received[name].relu())) if name in received else x for name, x in x_dict.items()}
+            scores.append(score)
+        # 3. Read out one vector per sample.  [batch_size, hidden_channels]
+        embedding = self.out(self.readout(x_dict, batch, node_weight_dict))
+        return FusionOutput(embedding=embedding, edge_scores=_mean_scores(scores))
+
+
+def make_readout(name: Readout, channels: int, schema: GraphSchema) -> nn.Module:
+    """Return the readout of a name."""
+    if name == "attention":
+        return AttentionReadout(channels)
+    if name == "mean":
+        return MeanReadout(channels, schema.node_types)
+    if "sample" not in schema.node_types:
+        raise ConfigError(
+            "model.readout: 'sample' needs the node type 'sample'. Add {name: sample} to modalities, or choose attention or mean."
+        )
+    return SampleReadout()
+
+
+def _mean_scores(scores: list[dict[EdgeType, Tensor]]) -> dict[EdgeType, Tensor]:
+    """Average an edge's score over the layers."""
+    return {edge_type: torch.stack([score[edge_type] for score in scores]).mean(dim=0) for edge_type in (scores[0] if scores else {})}

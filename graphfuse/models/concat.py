@@ -1,0 +1,71 @@
+"""Early fusion without a graph: mean per modality, concatenate, multilayer perceptron."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import nn
+from torch_geometric.data import Batch
+
+from graphfuse.core.schema import GraphSchema
+from graphfuse.core.sockets import FusionModel
+from graphfuse.nn.fusion import EdgeWeights, FusionModule, FusionOutput, NodeWeights
+from graphfuse.nn.readout import presence
+from graphfuse.nn.weights import weighted_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConcatModel(FusionModel):
+    """Concatenated means of all modalities; an absent one is a learned token."""
+
+    stage: ClassVar[Literal["early"]] = "early"
+
+    hidden_channels: int = 64
+    dropout: float = 0.1
+    """Share of hidden values dropped in training."""
+    input_dropout: float = 0.3
+    """Share of feature values dropped in training; it keeps the network from learning samples by heart."""
+
+    def module(self, schema: GraphSchema) -> "ConcatFusion":
+        """Return the network for a schema."""
+        return ConcatFusion(self, schema)
+
+
+class ConcatFusion(FusionModule):
+    """Mean per node type -> projection -> concatenation -> perceptron; edges are not looked at."""
+
+    def __init__(self, model: ConcatModel, schema: GraphSchema) -> None:
+        super().__init__()
+        channels = self.out_channels = model.hidden_channels
+        self.node_types = schema.node_types
+        self.project = nn.ModuleDict(
+            {
+                name: nn.Sequential(nn.Dropout(model.input_dropout), nn.Linear(width, channels), nn.LayerNorm(channels))
+                for name, width in schema.channels_by_node_type.items()
+            }
+        )
+        self.absent = nn.ParameterDict({name: nn.Parameter(torch.zeros(channels)) for name in self.node_types})
+        self.perceptron = nn.Sequential(
+            nn.Linear(channels * len(self.node_types), channels),
+            nn.ReLU(),
+            nn.Dropout(model.dropout),
+            nn.Linear(channels, channels),
+            nn.ReLU(),
+            nn.Dropout(model.dropout),
+        )
+
+    def forward(
+        self, batch: Batch, edge_weight_dict: EdgeWeights | None = None, node_weight_dict: NodeWeights | None = None
+    ) -> FusionOutput:
+        """Fuse a batch."""
+        weights = node_weight_dict or {}
+        parts = []
+        for name in self.node_types:
+            # 1. Mean of what is there.  [batch_size, channels]
+            store, weight = batch[name], weights.get(name)
+            mean = self.project[name](weighted_mean(store.x, store.batch, batch.num_graphs, weight))
+            # 2. The learned token where nothing is there.
+            has = presence(batch, name, weight).unsqueeze(-1)
+            parts.append(has * mean + (1 - has) * self.absent[name])
+        # 3. Concatenate and fuse.  [batch_size, hidden_channels]
+        return FusionOutput(embedding=self.perceptron(torch.cat(parts, dim=-1)), edge_scores={})

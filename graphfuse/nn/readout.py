@@ -1,0 +1,72 @@
+"""Readouts: the nodes of each sample -> one vector per sample."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+
+from graphfuse.nn.fusion import NodeWeights
+from graphfuse.nn.weights import weighted_mean, weighted_softmax, weighted_sum
+
+
+class MeanReadout(nn.Module):
+    """Mean per node type, projected and averaged over the types that are present.
+
+    A type without nodes does not enter the average, so that absence is no feature of its own.
+    """
+
+    def __init__(self, channels: int, node_types: Sequence[str]) -> None:
+        super().__init__()
+        self.project = nn.ModuleDict({name: nn.Linear(channels, channels) for name in node_types})
+
+    def forward(self, x_dict: Mapping[str, Tensor], batch: Batch, node_weight_dict: NodeWeights | None = None) -> Tensor:
+        """Return one vector per sample, [batch_size, channels]."""
+        weights = node_weight_dict or {}
+        total = next(iter(x_dict.values())).new_zeros(batch.num_graphs, 1)
+        present = total
+        for name, x in x_dict.items():
+            mean = weighted_mean(x, batch[name].batch, batch.num_graphs, weights.get(name))
+            has = presence(batch, name, weights.get(name)).unsqueeze(-1)
+            total = total + self.project[name](mean) * has
+            present = present + has
+        return total / present.clamp(min=1)
+
+
+class AttentionReadout(nn.Module):
+    """Attention over all nodes of a sample, whatever their type: a soft maximum, so that one telling node is heard.
+
+    Gated attention pooling: Ilse et al., Attention-based Deep Multiple Instance Learning, ICML 2018.
+    """
+
+    def __init__(self, channels: int, heads: int = 4) -> None:
+        super().__init__()
+        self.heads = heads
+        self.score = nn.Sequential(nn.Linear(channels, channels), nn.Tanh(), nn.Linear(channels, heads))
+
+    def forward(self, x_dict: Mapping[str, Tensor], batch: Batch, node_weight_dict: NodeWeights | None = None) -> Tensor:
+        """Return one vector per sample, [batch_size, channels]."""
+        weights = node_weight_dict or {}
+        x = torch.cat(list(x_dict.values()))
+        index = torch.cat([batch[name].batch for name in x_dict])
+        weight = torch.cat([weights.get(name, value.new_ones(value.size(0))) for name, value in x_dict.items()]) if weights else None
+        share = weighted_softmax(self.score(x), index, batch.num_graphs, weight)  # [num_nodes, heads]
+        pooled = x.view(x.size(0), self.heads, -1) * share.unsqueeze(-1)
+        return weighted_sum(pooled.flatten(1), index, batch.num_graphs)
+
+
+class SampleReadout(nn.Module):
+    """The vector of the sample node, to which every unit belongs."""
+
+    def forward(self, x_dict: Mapping[str, Tensor], batch: Batch, node_weight_dict: NodeWeights | None = None) -> Tensor:
+        """Return one vector per sample, [batch_size, channels]."""
+        weight = (node_weight_dict or {}).get("sample")
+        return weighted_sum(x_dict["sample"], batch["sample"].batch, batch.num_graphs, weight)
+
+
+def presence(batch: Batch, node_type: str, weight: Tensor | None = None) -> Tensor:
+    """Return 1 where a sample has a node of this type (of weight above 0), else 0: [batch_size]."""
+    index = batch[node_type].batch
+    mass = torch.ones_like(index, dtype=torch.get_default_dtype()) if weight is None else weight
+    has = mass.new_zeros(batch.num_graphs).scatter_reduce(0, index, mass, "amax")
+    return (has > 0).to(mass.dtype) if weight is None else has
