@@ -1,0 +1,38 @@
+"""Every row has its one sample node."""
+
+import numpy as np
+import pytest
+from modality_toys import manifest, modality, reasons
+
+from graphfuse.core.errors import InputError
+
+
+def test_it_is_constant_unless_columns_are_named():
+    table = modality(name="sample").nodes(manifest(text=["x", "y"]), modality(name="sample").fit(manifest(text=["x"])))
+    assert table.x.tolist() == [[1], [1]]
+    assert table.sample.tolist() == [0, 1]
+    assert table.units["sample_id"].tolist() == ["a", "b"]
+    assert table.units["user_id"].tolist() == ["", ""]
+    assert np.isnan(table.units["time"]).all()
+
+
+def test_columns_of_the_row_become_its_features():
+    rows = manifest(likes=["1", "3"], hot=["yes", "no"], land=["de", "fr"], user_id=["u", ""], time=[1.0, 2.0])
+    sample = modality(name="sample", numeric=["likes"], boolean=["hot"], categorical=["land"], log=False)
+    state = sample.fit(rows)
+    table = sample.nodes(rows, state)
+    assert table.x.tolist() == [[-1, 1, 1, 0, 0], [1, -1, 0, 1, 0]]
+    assert table.units["user_id"].tolist() == ["u", ""]
+
+
+def test_an_infinite_cell_is_counted_and_the_row_stays():
+    sample = modality(name="sample", numeric=["likes"])
+    state = sample.fit(manifest(likes=["1", "2"]))
+    table = sample.nodes(manifest(likes=["1", "1e999"]), state)
+    assert len(table) == 2
+    assert reasons(table) == [("b", "not_finite")]
+
+
+def test_a_missing_column_is_named_with_the_nearest():
+    with pytest.raises(InputError, match="modalities.sample must name columns of samples: 'like' is not there. Did you mean 'likes'?"):
+        modality(name="sample", numeric=["like"]).fit(manifest(likes=["1"]))
