@@ -1,0 +1,105 @@
+"""Which samples a report shows, and their ids in score tables."""
+
+import numpy as np
+import pandas as pd
+
+from graphfuse.core.errors import InputError, suggest
+from graphfuse.core.tables import IntArray, ScoreTable
+from graphfuse.store.graph_store import GraphStore
+
+VERDICTS = ("confident, wrong", "confident, right", "uncertain")
+
+
+def with_sample_ids(table: ScoreTable, store: GraphStore) -> ScoreTable:
+    """Return the scores with sample ids where analyses put positions in the store."""
+    frame = table.frame.copy()
+    of_sample = (frame["sample_id"] != "").to_numpy()
+    positions = frame["sample_id"].to_numpy()[of_sample].astype(np.int64)
+    ids = frame["sample_id"].to_numpy(dtype=object, copy=True)
+    ids[of_sample] = store.samples["sample_id"].to_numpy()[positions]
+    frame["sample_id"] = pd.Series(ids, index=frame.index, dtype="str")
+    return ScoreTable(frame=frame)
+
+
+def positions_of(store: GraphStore, sample_ids: tuple[str, ...]) -> IntArray:
+    """Return where samples lie in the store.
+
+    Raises:
+        InputError: If an id is not in the store; the nearest is offered.
+    """
+    index = pd.Index(store.samples["sample_id"])
+    found = index.get_indexer(pd.Index(list(sample_ids), dtype="str"))
+    for name, place in zip(sample_ids, found, strict=True):
+        if place < 0:
+            raise InputError(f"A sample must be in the store (got '{name[:40]}'). {suggest(name, index[:1000])}")
+    return found.astype(np.int64)
+
+
+def judged(store: GraphStore, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return `sample_id`, `prediction`, `truth`, `probability` (of the prediction) and `verdict` of every prediction.
+
+    A verdict weighs confidence against the other predictions at hand: the upper half of the right ones and of the wrong
+    ones is confident; the fifth with the least confidence is uncertain. Regression has no probability: there the smallest
+    and the largest errors take the places of right and wrong.
+
+    Args:
+        store: Where the samples lie.
+        predictions: `sample_id`, `prediction` and, for classes or labels, `probability_<name>`.
+    """
+    columns = [name for name in store.target.columns if name in store.samples]
+    truths = store.samples.set_index("sample_id")[columns].reindex(predictions["sample_id"]).fillna("")
+    truth = truths.astype("str").agg(", ".join, axis=1).to_numpy() if columns else np.full(len(predictions), "")
+    frame = pd.DataFrame({"sample_id": predictions["sample_id"].to_numpy(), "truth": truth})
+    frame["prediction"] = _predicted(predictions)
+    probability = predictions.filter(like="probability_").to_numpy(dtype=np.float64)
+    if probability.shape[1]:
+        best = probability if store.target.kind == "multilabel" else probability.max(axis=1, keepdims=True)
+        frame["probability"] = np.maximum(best, 1 - best).mean(axis=1) if store.target.kind == "multilabel" else best[:, 0]
+        score, right = frame["probability"].to_numpy(), (frame["prediction"] == frame["truth"]).to_numpy()
+    else:
+        frame["probability"] = np.nan
+        error = np.abs(pd.to_numeric(frame["truth"], errors="coerce") - pd.to_numeric(frame["prediction"], errors="coerce")).to_numpy()
+        right = error <= np.nanmedian(error) if np.isfinite(error).any() else np.zeros(len(frame), dtype=bool)
+        score = np.where(right, -error, error)
+    frame["verdict"] = _verdicts(score, right, (frame["truth"] != "").to_numpy(), bool(probability.shape[1]))
+    frame["_score"] = np.nan_to_num(score)
+    return frame
+
+
+def choose(frame: pd.DataFrame, count: int = 12) -> tuple[str, ...]:
+    """Return the ids of a dozen samples worth looking at: the most confident wrong and right ones, and the least confident.
+
+    Args:
+        frame: What `judged` gave.
+        count: How many.
+    """
+    parts = []
+    for verdict in VERDICTS:
+        part = frame[frame["verdict"] == verdict]
+        parts.append(part.sort_values("_score", ascending=verdict == "uncertain", kind="stable")["sample_id"].tolist())
+    rest = frame.loc[frame["verdict"] == "", "sample_id"].tolist()
+    # in turns, so that a small share of wrong ones does not leave places empty
+    turns = [part[turn] for turn in range(count) for part in parts if turn < len(part)]
+    chosen = set([*turns, *rest][:count])
+    order = {name: place for place, name in enumerate([*parts[1], *parts[0], *parts[2], *rest])}
+    return tuple(sorted(chosen, key=order.__getitem__))
+
+
+def _predicted(predictions: pd.DataFrame) -> pd.Series:
+    if "prediction" in predictions:
+        column = predictions["prediction"]
+    else:  # regression with several targets
+        column = predictions.filter(like="prediction_").round(4).astype("str").agg(", ".join, axis=1)
+    if pd.api.types.is_float_dtype(column):
+        return column.map("{:.4g}".format).reset_index(drop=True).astype("str")
+    return column.reset_index(drop=True).astype("str")
+
+
+def _verdicts(score: np.ndarray, right: np.ndarray, known: np.ndarray, probabilities: bool) -> np.ndarray:
+    verdict = np.full(len(score), "", dtype=object)
+    for group, name in ((known & right, "confident, right"), (known & ~right, "confident, wrong")):
+        if group.any():
+            verdict[group & (score >= np.nanmedian(score[group]))] = name
+    if probabilities and len(score):
+        verdict[score <= np.nanquantile(score, 0.2)] = "uncertain"
+    return verdict
