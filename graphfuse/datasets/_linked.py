@@ -1,16 +1,57 @@
-"""Tables linked to the samples: users, interactions, and joined columns."""
-
-from collections.abc import Sequence
+"""Tables linked to the samples: users and interactions."""
 
 import numpy as np
 import pandas as pd
 
 from graphfuse.core.columns import as_texts, as_times
-from graphfuse.core.errors import InputError
 from graphfuse.core.tables import Rejection
 from graphfuse.datasets._reading import RawTable
-from graphfuse.datasets._rejecting import as_ids, reject
-from graphfuse.datasets._settings import Interactions, Join, Users
+from graphfuse.datasets._rejecting import as_ids, missing_columns, reject
+from graphfuse.datasets._settings import Interactions, Users
+
+UsersTable = tuple[Users, RawTable]
+InteractionsTable = tuple[Interactions, RawTable]
+
+
+def missing_linked_columns(users: UsersTable | None, interactions: InteractionsTable | None) -> list[str]:
+    """Return one sentence per column that a linked table lacks."""
+    problems = []
+    if users is not None:
+        settings, raw = users
+        problems += missing_columns([("users.user_id", settings.user_id)], raw.frame.columns, raw.origin[0][0])
+    if interactions is not None:
+        replies, raw = interactions
+        wanted = [(f"interactions.{name}", column) for name, column in replies.columns().items()]
+        wanted += [("interactions.text", replies.text)] if replies.text else []
+        problems += missing_columns(wanted, raw.frame.columns, raw.origin[0][0])
+    return problems
+
+
+def link_tables(
+    samples: pd.DataFrame, users: UsersTable | None, interactions: InteractionsTable | None, *, strangers: bool
+) -> tuple[dict[str, pd.DataFrame], list[Rejection]]:
+    """Return the linked tables of a manifest, and what does not hang together.
+
+    Args:
+        samples: With `sample_id` and, where there are authors, `user_id`; the index holds the row numbers.
+        users: Settings and table.
+        interactions: Settings and table.
+        strangers: As in `link_interactions`.
+    """
+    linked: dict[str, pd.DataFrame] = {}
+    rejections: list[Rejection] = []
+    if users is not None:
+        linked["users"], problems = link_users(users[1], users[0])
+        rejections += problems
+        if "user_id" in samples:
+            rejections += reject_unknown_users(samples, "samples", samples["sample_id"], linked["users"])
+    if interactions is not None:
+        replies, problems = link_interactions(interactions[1], interactions[0], samples["sample_id"], strangers=strangers)
+        rejections += problems
+        if users is not None:
+            rejections += reject_unknown_users(replies, "interactions", replies["interaction_id"], linked["users"])
+        linked["interactions"] = replies.reset_index(drop=True)
+    return linked, rejections
 
 
 def link_users(raw: RawTable, settings: Users) -> tuple[pd.DataFrame, list[Rejection]]:
@@ -104,64 +145,8 @@ def _replies(frame: pd.DataFrame, settings: Interactions, rejections: list[Rejec
     return answered.mask(unknown, "")
 
 
-def reject_unknown_users(frame: pd.DataFrame, table: str, keys: pd.Series, users: pd.DataFrame, column: str) -> list[Rejection]:
+def reject_unknown_users(frame: pd.DataFrame, table: str, keys: pd.Series, users: pd.DataFrame) -> list[Rejection]:
     """Return a rejection for every row whose user has no row in the users table; the row itself stays."""
     unknown = ((frame["user_id"] != "") & ~frame["user_id"].isin(users["user_id"])).to_numpy(dtype=bool)
     rule = "A user must have a row in the users table (got {value}). Add it, or leave it: the row is used without its user."
-    return reject(unknown, table, keys, frame["user_id"], column=column, reason="user_without_row", detail=rule)
-
-
-def join_tables(samples: pd.DataFrame, joins: Sequence[tuple[Join, RawTable]]) -> tuple[pd.DataFrame, list[Rejection]]:
-    """Add the columns of the joined tables to the samples; several tables may give a column, each for its own rows.
-
-    Raises:
-        InputError: If a table would give a column that the samples have of their own, or two tables one to the same row.
-    """
-    rejections: list[Rejection] = []
-    own, joined = set(samples.columns), samples
-    filled: dict[str, np.ndarray] = {}
-    keyless: dict[tuple[str, ...], np.ndarray] = {}
-    for settings, raw in joins:
-        name = raw.origin[0][0]
-        rejections += raw.rejections
-        table, again = _one_row_per_key(raw, settings, name)
-        rejections += again
-        keys = as_ids(samples[settings.key])
-        matched = (keys.isin(table.index) & (keys != "")).to_numpy(dtype=bool)
-        columns = [column for column in table.columns if column != settings.key]
-        _refuse_overwriting(own, columns, filled, matched, settings, name)
-        for column in columns:
-            values = keys.map(table[column]).where(matched, joined.get(column, ""))
-            joined = joined.assign(**{column: values})
-            filled[column] = filled.get(column, np.zeros(len(samples), dtype=bool)) | matched
-        group = (settings.key, *columns)
-        keyless[group] = keyless.get(group, np.ones(len(samples), dtype=bool)) & ~matched
-    for (key, *_columns), mask in keyless.items():
-        keys = as_ids(samples[key])
-        rule = "A sample must have a row in the joined table (got {value}). Add it, or leave it: the joined columns are empty."
-        rejections += reject(mask, "samples", keys, keys, column=key, reason="no_joined_row", detail=rule)
-    return joined, rejections
-
-
-def _one_row_per_key(raw: RawTable, settings: Join, name: str) -> tuple[pd.DataFrame, list[Rejection]]:
-    """Return the table with its key as index; the first row of a key is taken."""
-    keys = as_ids(raw.frame[settings.key])
-    again = keys.duplicated().to_numpy(dtype=bool)
-    rule = "A joined table must have one row per key ({value} has several; the first is taken). Remove the others."
-    rejections = reject(again, name, keys, keys, column=settings.key, reason="duplicate_key", detail=rule)
-    return raw.frame[~again].set_index(keys[~again]), rejections
-
-
-def _refuse_overwriting(
-    own: set[str], columns: list[str], filled: dict[str, np.ndarray], matched: np.ndarray, settings: Join, name: str
-) -> None:
-    for column in columns:
-        if column in own:
-            raise InputError(
-                f"A joined table may not bring a column that the samples have ('{column[:40]}' of {name}). "
-                "Rename it in the file, or leave it out."
-            )
-        if column in filled and bool((filled[column] & matched).any()):
-            raise InputError(
-                f"Two joined tables may not give '{column[:40]}' to the same row ({name}, key '{settings.key[:40]}'). Rename it in one of them."
-            )
+    return reject(unknown, table, keys, frame["user_id"], column="user_id", reason="user_without_row", detail=rule)

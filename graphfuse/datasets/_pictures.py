@@ -23,7 +23,7 @@ def list_pictures(samples: pd.DataFrame, settings: Pictures, root: Path, keys: p
     folders = _Folders(root)
     rejections: list[Rejection] = []
     lists: list[list[str]] = [[] for _ in range(len(samples))]
-    for column in settings.columns:
+    for column in (name for name in settings.columns if name in samples):
         for position, (row, cell) in enumerate(samples[column].items()):
             for name in split_names(cell, settings.separator):
                 found = folders.resolve(name)

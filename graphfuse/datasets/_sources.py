@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from graphfuse.core.errors import InputError
-from graphfuse.datasets._settings import Interactions, Join, Pictures, Users, listed
+from graphfuse.core.tables import Rejection
+from graphfuse.datasets._rejecting import raise_problems
+from graphfuse.datasets._settings import Interactions, Join, Paths, Pictures, Users, listed
 
 Candidates = Callable[[str], list[Path]]
 """Name in the settings -> where it may lie, in the order of trying."""
@@ -22,6 +23,8 @@ class Sources:
     joins: tuple[tuple[Path, ...], ...] = ()
     pictures: Path = Path()
     """The picture folder, or the table's folder if there are no pictures."""
+    rejections: tuple[Rejection, ...] = ()
+    """Linked tables that are not there, where they need not be."""
 
 
 def locate(
@@ -33,26 +36,46 @@ def locate(
     joins: Sequence[Join],
     pictures: Pictures | None,
     picture_candidates: Candidates,
+    needed: bool,
 ) -> Sources:
     """Find every file of the settings.
+
+    Args:
+        samples: The sample files.
+        candidates: Where a linked or joined table may lie.
+        users: Settings.
+        interactions: Settings.
+        joins: Settings.
+        pictures: Settings.
+        picture_candidates: Where the picture folder may lie.
+        needed: Whether users, interactions and the picture folder must be there; new rows may come without them.
 
     Raises:
         InputError: With one sentence per file that is missing; the nearest file name is offered.
     """
     problems: list[str] = []
+    absent: list[Rejection] = []
 
-    def found(names: str | Iterable[str]) -> tuple[Path, ...]:
+    def found(names: Paths, problems: list[str] = problems) -> tuple[Path, ...]:
         return tuple(_first(candidates(name), problems) for name in listed(names))
+
+    def linked(table: str, names: Paths) -> tuple[Path, ...]:
+        if needed:
+            return found(names)
+        missing: list[str] = []
+        paths = found(names, missing)
+        absent.extend(Rejection(table=table, row=-1, key="", column="", reason="table_missing", detail=text) for text in missing)
+        return paths if not missing else ()
 
     sources = Sources(
         samples=tuple(_first([path], problems) for path in samples),
-        users=found(users.path) if users else (),
-        interactions=found(interactions.path) if interactions else (),
+        users=linked("users", users.path) if users else (),
+        interactions=linked("interactions", interactions.path) if interactions else (),
         joins=tuple(found(join.path) for join in joins),
-        pictures=_first_folder(picture_candidates(pictures.folder), problems) if pictures else samples[0].parent,
+        pictures=_first_folder(picture_candidates(pictures.folder), problems if needed else []) if pictures else samples[0].parent,
+        rejections=tuple(absent),
     )
-    if problems:
-        raise InputError("\n".join(problems))
+    raise_problems(problems)
     return sources
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 from graphfuse.core.sockets import Dataset
 from graphfuse.core.tables import Manifest, Rejection
 from graphfuse.datasets._canonical import group_names, identify, name_conflicts
-from graphfuse.datasets._linked import join_tables, link_interactions, link_users, read_times, reject_unknown_users
+from graphfuse.datasets._joins import join_tables, missing_keys
+from graphfuse.datasets._linked import InteractionsTable, UsersTable, link_tables, missing_linked_columns, read_times
 from graphfuse.datasets._pictures import list_pictures
 from graphfuse.datasets._reading import RawTable, read_tables
 from graphfuse.datasets._rejecting import as_ids, missing_columns, raise_problems
@@ -73,18 +74,17 @@ class Table(Dataset):
         # 1. read
         sources = self._locate(Path(folder))
         raw = read_tables(sources.samples, self._format_of_samples(), "samples", self.rename)
-        users = read_tables(sources.users, self.users.format, "users") if self.users else None
-        interactions = read_tables(sources.interactions, self.interactions.format, "interactions") if self.interactions else None
-        joins = [(join, read_tables(paths, join.format, paths[0].name)) for join, paths in zip(self.joins, sources.joins, strict=True)]
+        users, interactions, joins = self._read_linked(sources)
         self._check_columns(raw, users, interactions, joins)
         # 2. one row per sample
         frame, unjoined = join_tables(raw.frame, joins)
-        rejections = [*raw.rejections, *unjoined]
+        rejections = [*raw.rejections, *sources.rejections, *self._absent_columns(frame), *unjoined]
         samples = identify(raw, frame, self.sample_id, rejections)
         # 3. canonical columns
         samples = samples.assign(**self._canonical(samples, sources, rejections))
         # 4. linked tables
-        linked = self._link(samples, users, interactions, rejections)
+        linked, unlinked = link_tables(samples, users, interactions, strangers=self._is_new())
+        rejections += unlinked
         # 5. split
         samples = samples.assign(split=self._splits(samples, raw, rejections)).reset_index(drop=True)
         return Manifest(samples=samples, linked=linked, root=sources.pictures, target=self._targets(samples), rejections=tuple(rejections))
@@ -92,11 +92,18 @@ class Table(Dataset):
     def for_prediction(self, table: Path) -> "Table":
         """Return this data set reading `table`: no split, and the target may be missing.
 
-        Linked tables, joined tables and the picture folder are looked up beside `table` first, then where they were. The
+        Linked tables, joined tables and the picture folder are looked up beside `table` first, then where they were. New rows
+        may come without users, interactions, pictures, author or time; each thing that is not there is rejected once. The
         interactions may hold those of other samples, which are passed over.
         """
         settings = {item.name: getattr(self, item.name) for item in fields(Table)}
         return _NewRows(**settings, input=str(Path(table).absolute()))
+
+    def picture_folder(self, folder: Path) -> Path | None:
+        """Return the folder that picture paths are relative to, without reading anything; None if it is not there."""
+        if self.pictures is None:
+            return None
+        return next((path for path in self._picture_candidates(folder, self.pictures.folder) if path.is_dir()), None)
 
     # Where the files are
 
@@ -109,7 +116,17 @@ class Table(Dataset):
             joins=self.joins,
             pictures=self.pictures,
             picture_candidates=lambda name: self._picture_candidates(folder, name),
+            needed=not self._is_new(),
         )
+
+    def _read_linked(self, sources: Sources) -> tuple[UsersTable | None, InteractionsTable | None, list[tuple[Join, RawTable]]]:
+        users = interactions = None
+        if self.users is not None and sources.users:
+            users = self.users, read_tables(sources.users, self.users.format, "users")
+        if self.interactions is not None and sources.interactions:
+            interactions = self.interactions, read_tables(sources.interactions, self.interactions.format, "interactions")
+        pairs = zip(self.joins, sources.joins, strict=True)
+        return users, interactions, [(join, read_tables(paths, join.format, paths[0].name)) for join, paths in pairs]
 
     def _sample_files(self, folder: Path) -> list[Path]:
         return [folder / name for name in self._names()]
@@ -154,7 +171,11 @@ class Table(Dataset):
         return wanted
 
     def _check_columns(
-        self, raw: RawTable, users: RawTable | None, interactions: RawTable | None, joins: list[tuple[Join, RawTable]]
+        self,
+        raw: RawTable,
+        users: UsersTable | None,
+        interactions: InteractionsTable | None,
+        joins: list[tuple[Join, RawTable]],
     ) -> None:
         """Raise one error for all columns that are missing, or whose name has another meaning."""
         own = list(raw.frame.columns)
@@ -162,17 +183,12 @@ class Table(Dataset):
         problems = self._missing_renames(own)
         problems += missing_columns(self._wanted(), known, "the table")
         problems += name_conflicts(known, self._source_columns())
-        for number, (join, table) in enumerate(joins):
-            problems += missing_columns([(f"joins.{number}.key", join.key)], own, "the table")
-            problems += missing_columns([(f"joins.{number}.key", join.key)], table.frame.columns, table.origin[0][0])
-        if self.users is not None and users is not None:
-            problems += missing_columns([("users.user_id", self.users.user_id)], users.frame.columns, users.origin[0][0])
-        if self.interactions is not None and interactions is not None:
-            settings = self.interactions
-            wanted = [(f"interactions.{name}", column) for name, column in settings.columns().items()]
-            wanted += [("interactions.text", settings.text)] if settings.text else []
-            problems += missing_columns(wanted, interactions.frame.columns, interactions.origin[0][0])
+        problems += missing_keys(joins, own)
+        problems += missing_linked_columns(users, interactions)
         raise_problems(problems)
+
+    def _absent_columns(self, frame: pd.DataFrame) -> list[Rejection]:
+        return []
 
     def _missing_renames(self, known: list[str]) -> list[str]:
         absent = [(f"rename.{new}", old) for new, old in self.rename.items() if new not in known]
@@ -182,15 +198,14 @@ class Table(Dataset):
         """Return the canonical columns that the data has."""
         keys = samples["sample_id"]
         columns: dict[str, pd.Series] = {}
-        if self.user_id is not None:
+        if self.user_id is not None and self.user_id in samples:
             columns["user_id"] = as_ids(samples[self.user_id])
-        if self.time is not None:
-            times = read_times(samples, self.time, "samples", keys, rejections)
-            columns["time"] = pd.Series(times, index=samples.index)
+        if self.time is not None and self.time in samples:
+            columns["time"] = pd.Series(read_times(samples, self.time, "samples", keys, rejections), index=samples.index)
         group = self._group()
         if group is not None and group.column in samples:
             columns["group"] = group_names(samples[group.column], group, keys, rejections)
-        if self.pictures is not None:
+        if self.pictures is not None and set(self.pictures.columns) & set(samples):
             columns["pictures"], unresolved = list_pictures(samples, self.pictures, sources.pictures, keys)
             rejections += unresolved
         return columns
@@ -200,29 +215,7 @@ class Table(Dataset):
         targets = listed(self.target or ())
         return targets if set(targets) <= set(samples.columns) else ()
 
-    # How tables hang together
-
-    def _link(
-        self, samples: pd.DataFrame, users: RawTable | None, interactions: RawTable | None, rejections: list[Rejection]
-    ) -> dict[str, pd.DataFrame]:
-        linked: dict[str, pd.DataFrame] = {}
-        if self.users is not None and users is not None:
-            linked["users"], problems = link_users(users, self.users)
-            rejections += problems
-        if self.interactions is not None and interactions is not None:
-            replies, problems = link_interactions(
-                interactions, self.interactions, samples["sample_id"], strangers=self._may_hold_strangers()
-            )
-            rejections += problems
-            linked["interactions"] = replies.reset_index(drop=True)
-        if "users" in linked and self.user_id is not None:
-            rejections += reject_unknown_users(samples, "samples", samples["sample_id"], linked["users"], self.user_id)
-        if "users" in linked and self.interactions is not None and self.interactions.user_id is not None:
-            column = self.interactions.user_id
-            rejections += reject_unknown_users(replies, "interactions", replies["interaction_id"], linked["users"], column)
-        return linked
-
-    def _may_hold_strangers(self) -> bool:
+    def _is_new(self) -> bool:
         return False
 
     def _splits(self, samples: pd.DataFrame, raw: RawTable, rejections: list[Rejection]) -> np.ndarray:
@@ -263,12 +256,21 @@ class _NewRows(Table):
         return self.format if same else None
 
     def _wanted(self) -> list[tuple[str, str]]:
-        return [(setting, column) for setting, column in super()._wanted() if setting not in ("target", "group", "split.column")]
+        return [(setting, column) for setting, column in super()._wanted() if setting == "sample_id"]
+
+    def _absent_columns(self, frame: pd.DataFrame) -> list[Rejection]:
+        """Return one rejection per column without which the rows are used as they are."""
+        wanted = [(setting, column) for setting, column in super()._wanted() if setting in ("user_id", "time", "pictures")]
+        return [
+            Rejection(table="samples", row=-1, key="", column=column, reason="column_missing", detail=problem)
+            for setting, column in wanted
+            for problem in missing_columns([(setting, column)], frame.columns, "the table")
+        ]
 
     def _missing_renames(self, known: list[str]) -> list[str]:
         return []
 
-    def _may_hold_strangers(self) -> bool:
+    def _is_new(self) -> bool:
         return True
 
     def _splits(self, samples: pd.DataFrame, raw: RawTable, rejections: list[Rejection]) -> np.ndarray:

@@ -217,11 +217,32 @@ def test_new_rows_need_no_target_no_split_and_no_group(tmp_path):
     assert data.for_prediction(elsewhere / "old.csv").manifest(tmp_path).target == ("label",)
 
 
-def test_new_rows_still_need_the_columns_that_features_come_from(tmp_path):
-    POSTS.assign(who="u").to_csv(tmp_path / "posts.csv", index=False)
-    data = build("datasets", {"name": "table", "path": "posts.csv", "sample_id": "id", "user_id": "who"}, "dataset")
-    POSTS.to_csv(tmp_path / "new.csv", index=False)
-    with pytest.raises(InputError, match="Setting 'user_id' must name a column of the table"):
+def test_new_rows_may_come_without_author_pictures_and_linked_tables_and_it_is_counted(tmp_path):
+    (tmp_path / "images").mkdir()
+    POSTS.assign(who="u", image="a.png").to_csv(tmp_path / "posts.csv", index=False)
+    pd.DataFrame({"user_id": ["u"]}).to_csv(tmp_path / "users.csv", index=False)
+    section = {"name": "table", "path": "posts.csv", "sample_id": "id", "user_id": "who", "users": {"path": "users.csv"}}
+    data = build("datasets", {**section, "pictures": {"columns": ["image"], "folder": "images"}}, "dataset")
+    data.manifest(tmp_path)
+    new = tmp_path / "new"
+    new.mkdir()
+    POSTS[:2].to_csv(new / "rows.csv", index=False)
+    manifest = data.for_prediction(new / "rows.csv").manifest(Path("/nowhere"))
+    assert len(manifest) == 2
+    assert manifest.linked == {}
+    assert not {"user_id", "pictures"} & set(manifest.samples)
+    assert [(r.table, r.row, r.column, r.reason) for r in manifest.rejections] == [
+        ("users", -1, "", "table_missing"),
+        ("samples", -1, "who", "column_missing"),
+        ("samples", -1, "image", "column_missing"),
+    ]
+
+
+def test_new_rows_still_need_a_file_and_their_ids(tmp_path):
+    POSTS.to_csv(tmp_path / "posts.csv", index=False)
+    data = build("datasets", {"name": "table", "path": "posts.csv", "sample_id": "id"}, "dataset")
+    POSTS.drop(columns="id").to_csv(tmp_path / "new.csv", index=False)
+    with pytest.raises(InputError, match="Setting 'sample_id' must name a column of the table"):
         data.for_prediction(tmp_path / "new.csv").manifest(tmp_path)
     with pytest.raises(InputError, match=r"Did you mean 'new\.csv'"):
         data.for_prediction(tmp_path / "nwe.csv").manifest(tmp_path)
