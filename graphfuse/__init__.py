@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # for editors and type checkers; at run time __getattr__ imports them
     from graphfuse import nn
     from graphfuse.pipeline import analyse, convert, demo, export, init, inspect, predict, train
-    from graphfuse.report.networkx import from_networkx, to_networkx
     from graphfuse.store.graph_store import open_store
+    from graphfuse.store.networkx import from_networkx, to_networkx
 
 __version__ = "0.1.0"
 
@@ -24,8 +24,8 @@ _PLACES = {
     "predict": "graphfuse.pipeline",
     "analyse": "graphfuse.pipeline",
     "export": "graphfuse.pipeline",
-    "to_networkx": "graphfuse.report.networkx",
-    "from_networkx": "graphfuse.report.networkx",
+    "to_networkx": "graphfuse.store.networkx",
+    "from_networkx": "graphfuse.store.networkx",
 }
 
 __all__ = [

@@ -18,6 +18,7 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="Folder for the scores and the report.")],
     analyses: Annotated[str | None, typer.Option("--analyses", help="Names, with commas; the experiment's where left out.")] = None,
     samples: Annotated[str | None, typer.Option("--samples", help="Sample ids to draw, with commas.")] = None,
+    pictures: Annotated[Path | None, typer.Option("--pictures", help="Folder that picture paths are relative to.")] = None,
     allow_plugin: AllowOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -28,7 +29,14 @@ def run(
 
     perform(
         lambda progress: pipeline.analyse(
-            run, store, out, analyses=_names(analyses), samples=_names(samples), allowed=allow_plugin or (), progress=progress
+            run,
+            store,
+            out,
+            analyses=_names(analyses),
+            samples=_names(samples),
+            pictures=pictures,
+            allowed=allow_plugin or (),
+            progress=progress,
         ),
         _lines,
         as_json=as_json,

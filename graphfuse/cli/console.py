@@ -50,9 +50,11 @@ def perform(
     Raises:
         typer.Exit: 0 done, 2 the user can mend it, 1 a bug, 130 interrupted.
     """
+    _hush_libraries()
     try:
         with Reporter(quiet) as reporter:
             figures = verb(reporter)
+        lines = [] if quiet else list(summary(figures))
     except (GraphfuseError, OSError) as error:
         if verbose:
             _show_traceback()
@@ -65,9 +67,8 @@ def perform(
         _show_traceback()
         _fail("E_BUG", f"This is a bug in graphfuse, not in your data ({type(error).__name__}). Please report the lines above.", as_json)
         raise typer.Exit(1) from None
-    if not quiet:
-        for line in summary(figures):
-            typer.echo(line)
+    for line in lines:
+        typer.echo(line)
     if as_json:
         typer.echo(json.dumps(_finite(figures), ensure_ascii=False, allow_nan=False, default=str))
 
@@ -110,9 +111,9 @@ class Reporter:
 
             self._bar = Progress(console=Console(stderr=True))
             self._bar.start()
-        if self._task is None or label != self._label:
-            self._task, self._label = self._bar.add_task(label, total=total), label
-        self._bar.update(self._task, completed=done, total=total)
+            self._task = self._bar.add_task(label, total=total)
+        if self._task is not None:
+            self._bar.update(self._task, description=label, completed=done, total=total)
 
     def _write(self, done: int, total: int, label: str) -> None:
         """Write one line per tenth, so that a log stays short."""
@@ -120,6 +121,24 @@ class Reporter:
         if (label, tenth) != (self._label, self._tenth):
             typer.echo(f"{label}: {done} of {total}", err=True)
         self._label, self._tenth = label, tenth
+
+
+def _hush_libraries() -> None:
+    """Keep to ourselves what the libraries' authors tell each other: people cannot mend it."""
+    import warnings
+
+    for category in (FutureWarning, DeprecationWarning):
+        warnings.filterwarnings("ignore", category=category, module=r"(torch|torch_geometric|torchvision|transformers)\b")
+
+
+def counts(figures: dict[str, int]) -> str:
+    """Return counts in one line: `12 test, 40 train`."""
+    return ", ".join(f"{count:,} {name}" for name, count in figures.items()) or "none"
+
+
+def edge_kinds(edges: dict[str, int]) -> dict[str, int]:
+    """Return the edges by kind as people say it, those that run the other way left out."""
+    return {name.replace("__", " "): count for name, count in edges.items() if "__rev_" not in name}
 
 
 def fail_usage(error: typer.TyperException, as_json: bool) -> int:

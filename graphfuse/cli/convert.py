@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from graphfuse.cli.console import AllowOption, Figures, JsonOption, QuietOption, SetOption, VerboseOption, perform
+from graphfuse.cli.console import AllowOption, Figures, JsonOption, QuietOption, SetOption, VerboseOption, counts, edge_kinds, perform
 
 EXAMPLES = """  graphfuse convert experiment.yaml --out stores/posts
   graphfuse convert experiment.yaml --out stores/posts --workers 2 --strict
@@ -47,6 +47,11 @@ def run(
 
 
 def _lines(figures: Figures) -> Iterator[str]:
-    yield f"{figures['samples']:,} graphs with {figures['nodes']:,} nodes and {figures['edges']:,} edges in {figures['store']}"
-    for reason, count in figures["quarantine"].items():
-        yield f"  not used: {count:,} x {reason} (see quarantine.parquet)"
+    yield f"{figures['num_samples']:,} graphs in {figures['store']} ({counts(figures['samples'])})"
+    yield f"  nodes: {counts(figures['nodes'])}"
+    yield f"  edges: {counts(edge_kinds(figures['edges']))}"
+    if figures["rejections"]:
+        yield f"  not used: {counts(figures['rejections'])}; {figures['dropped']:,} rows left out. See quarantine.parquet in the store."
+    shared = {name: count for name, count in figures["shared_train_test"].items() if count}
+    if shared:
+        yield f"  both in train and in test rows: {counts(shared)}. Split by group if they give the answer away."

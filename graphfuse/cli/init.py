@@ -26,6 +26,17 @@ def run(
 
 
 def _lines(figures: Figures) -> Iterator[str]:
-    for role, columns in figures["roles"].items():
-        yield f"  {role:<14} {columns}"
+    dataset = figures["dataset"]
+    roles = {
+        "target": dataset.get("target"),
+        "sample id": dataset.get("sample_id"),
+        "user": dataset.get("user_id"),
+        "time": dataset.get("time"),
+        "pictures": (dataset.get("pictures") or {}).get("columns"),
+        "linked": [part["path"] for part in (dataset.get("users"), dataset.get("interactions")) if part],
+        "modalities": [part["name"] for part in figures["modalities"]],
+        "edges": [part["name"] for part in figures["edges"]],
+    }
+    for role, found in roles.items():
+        yield f"  {role:<11} {', '.join(found) if isinstance(found, list) else found or 'none'}"
     yield f"Wrote {figures['experiment']}. Read it, then: graphfuse convert {figures['experiment']} --out STORE"

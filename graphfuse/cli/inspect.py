@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from graphfuse.cli.console import Figures, JsonOption, QuietOption, VerboseOption, perform
+from graphfuse.cli.console import Figures, JsonOption, QuietOption, VerboseOption, counts, edge_kinds, perform
 
 EXAMPLES = """  graphfuse inspect stores/posts
   graphfuse inspect stores/posts --sample 17"""
@@ -26,10 +26,27 @@ def run(
 
 
 def _lines(figures: Figures) -> Iterator[str]:
-    for title, value in figures.items():
-        if not isinstance(value, dict):
-            yield f"{title}: {value}"
-            continue
-        yield f"{title}:"
-        for name, item in value.items():
-            yield f"  {name:<48} {item}"
+    yield from _sample(figures) if "sample" in figures else _store(figures)
+
+
+def _store(figures: Figures) -> Iterator[str]:
+    yield f"{figures['store']}: {figures['num_samples']:,} graphs ({counts(figures['samples'])}) in {figures['shards']} shards"
+    target = figures["target"]
+    yield f"  target: {target['kind']} of {', '.join(target['columns']) or 'nothing'}; classes: {', '.join(target['classes']) or 'none'}"
+    yield "  node types:"
+    for name, count in figures["nodes"].items():
+        yield f"    {count:>10,} {name} with {figures['channels'][name]} channels"
+    yield "  edge types (their reverses left out):"
+    for name, count in edge_kinds(figures["edges"]).items():
+        yield f"    {count:>10,} {name}"
+    yield f"  not used: {counts(figures['rejections'])}; {figures['dropped']:,} rows left out"
+
+
+def _sample(figures: Figures) -> Iterator[str]:
+    yield ", ".join(f"{name} {value}" for name, value in figures["sample"].items() if not name.startswith(("has_", "num_")))
+    for node_type, rows in figures["nodes"].items():
+        for number, row in enumerate(rows):
+            yield f"  {node_type} {number}: {', '.join(str(value) for value in row.values() if value not in ('', None))}"
+    for name, pairs in figures["edges"].items():
+        if pairs and "__rev_" not in name:
+            yield f"  {name.replace('__', ' ')}: {', '.join(f'{source}-{destination}' for source, destination in pairs)}"

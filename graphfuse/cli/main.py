@@ -21,7 +21,7 @@ Examples:
   graphfuse analyse runs/first --store stores/posts --out runs/first-analysis"""
 
 # plain help: twice as quick to show as a drawn one, and the same in a pipe
-app = typer.Typer(name="graphfuse", help=HELP, epilog=EXAMPLES, rich_markup_mode=None, add_completion=False)
+app = typer.Typer(name="graphfuse", help=HELP, epilog=EXAMPLES, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 for verb in (demo, init, convert, inspect, train, predict, analyse, export, list_verb):
     name = verb.__name__.rpartition(".")[2]
     app.command(name, short_help=verb.__doc__, epilog=f"\b\nExamples:\n{verb.EXAMPLES}")(verb.run)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from graphfuse.cli.console import AllowOption, Figures, JsonOption, QuietOption, VerboseOption, perform
+from graphfuse.cli.console import AllowOption, Figures, JsonOption, QuietOption, VerboseOption, counts, perform
 
 EXAMPLES = """  graphfuse predict runs/first --input new.csv --out predictions.parquet
   graphfuse predict runs/first --input stores/posts --out predictions.parquet"""
@@ -36,5 +36,5 @@ def run(
 
 def _lines(figures: Figures) -> Iterator[str]:
     yield f"{figures['samples']:,} predictions in {figures['predictions']}"
-    for reason, count in figures["quarantine"].items():
-        yield f"  not used: {count:,} x {reason}"
+    if figures["rejections"]:
+        yield f"  not used: {counts(figures['rejections'])}. See the quarantine beside it."

@@ -46,4 +46,15 @@ def run(
 
 
 def _lines(figures: Figures) -> Iterator[str]:
-    yield str(figures)
+    yield f"{figures['model']}, {figures['parameters']:,} parameters, seeds {figures['seeds']}, best epochs {figures['best_epochs']}"
+    for split, results in figures["splits"].items():
+        yield f"  {split}: {results['labelled']:,} rows with a target"
+        for name, value in results["metrics"].items():
+            yield f"    {name:<20} {value['mean']:.4f}{_interval(value)}"
+    yield from (f"  {note}" for note in figures["notes"])
+    yield f"Run: {figures['run']}"
+
+
+def _interval(value: dict[str, float | None]) -> str:
+    """Return the 95 % interval of the mean over seeds; one seed has none."""
+    return "" if value["low"] is None else f"  ({value['low']:.4f} to {value['high']:.4f} over seeds)"

@@ -40,6 +40,10 @@ class Dataset(Plugin):
         """Return this data set reading `table` instead, without target or split."""
         raise NotImplementedError
 
+    def picture_folder(self, folder: Path) -> Path | None:
+        """Return the folder that picture paths are relative to, without reading anything; None if it is not there."""
+        return None
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextEncoder(Plugin):

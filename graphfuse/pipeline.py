@@ -1,0 +1,279 @@
+"""The line, one function per verb: these are the Python API, and all that the command line calls.
+
+Each returns the figures that `--json` prints. Heavy packages are imported where they are used, so that importing this
+module costs nothing.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphfuse.core.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from graphfuse.config import Experiment
+    from graphfuse.store.graph_store import GraphStore
+
+Figures = dict[str, Any]
+Progress = Callable[[int, int, str], None]
+"""Called as `progress(done, total, label)`."""
+
+
+def _silent(done: int, total: int, label: str) -> None:
+    """Report nothing."""
+
+
+def init(table: str | Path, out: str | Path = "experiment.yaml") -> Figures:
+    """Guess what the columns of a table are, and write a commented experiment that converts and trains as it stands.
+
+    Args:
+        table: One row per sample; linked tables are looked for beside it.
+        out: The file to write; an existing one is never overwritten.
+
+    Raises:
+        InputError: If the table cannot be read, nothing in it can be a target, or `out` exists.
+    """
+    from graphfuse.core.files import write_bytes
+    from graphfuse.core.strict_yaml import parse_yaml
+    from graphfuse.datasets._roles import guess_experiment
+
+    out = Path(out)
+    if out.exists():
+        raise InputError(f"init never overwrites a file (got '{out}'). Give another --out, or remove it first.")
+    text = guess_experiment(Path(table), out.parent)
+    write_bytes(out, text.encode())
+    return {"experiment": str(out), **parse_yaml(text, out.name)}
+
+
+def convert(
+    experiment: "Experiment | str | Path",
+    out: str | Path,
+    *,
+    workers: int = 1,
+    engine: str = "local",
+    strict: bool = False,
+    overrides: Sequence[str] = (),
+    allowed: Sequence[str] = (),
+    progress: Progress = _silent,
+) -> Figures:
+    """Turn each row of the experiment's data set into a graph, and write a store.
+
+    Args:
+        experiment: An experiment, or the path of its file.
+        out: The store's folder; repeating the call resumes an interrupted one.
+        workers: Processes; the store has the same bytes with any number.
+        engine: Where the workers run: `local`.
+        strict: Make rows, pictures or links that cannot be used an error.
+        overrides: Settings such as `convert.shard_size=512`.
+        allowed: Packages outside graphfuse whose plug-ins may be imported.
+        progress: Called after each shard.
+
+    Raises:
+        ConfigError: If a setting is wrong; all of them at once.
+        InputError: If the data cannot be used, or `strict` and a part of it cannot.
+    """
+    from graphfuse.conversion.recipe import Recipe
+    from graphfuse.conversion.run import convert as convert_manifest
+    from graphfuse.core.build import build
+
+    if engine != "local":
+        raise ConfigError(f"--engine: must be local (got '{engine[:40]}').")
+    loaded = _loaded(experiment, overrides, allowed)
+    recipe = Recipe.build(loaded)
+    manifest = build("datasets", loaded.dataset.to_dict(), "dataset", loaded.allowed).manifest(loaded.folder)
+    summary = convert_manifest(
+        manifest, recipe, None, Path(out), workers=workers, strict=strict, progress=progress, recipe_json=loaded.to_json()
+    )
+    return {"store": str(out), **summary}
+
+
+def inspect(store: str | Path, sample: str | None = None) -> Figures:
+    """Return what is in a store: types, counts, splits, what was not used; or the nodes and edges of one sample."""
+    from graphfuse.conversion.finish import summarise
+    from graphfuse.core.schema import edge_name
+    from graphfuse.report.choose import positions_of
+    from graphfuse.store.graph_store import open_store
+
+    opened = open_store(store)
+    if sample is None:
+        channels = dict(opened.schema.channels_by_node_type)
+        return {"store": str(store), "channels": channels, "target": opened.target.to_json(), **summarise(opened.path)}
+    (position,) = positions_of(opened, (sample,))
+    graph = opened.sample(int(position))
+    nodes = {name: _records(opened.units(name, int(position))) for name in opened.schema.node_types}
+    edges = {edge_name(kind): graph[kind].edge_index.t().tolist() for kind in opened.schema.edge_types}
+    return {"sample": _records(opened.samples.iloc[[position]])[0], "nodes": nodes, "edges": edges}
+
+
+def train(
+    experiment: "Experiment | str | Path",
+    store: str | Path,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    overrides: Sequence[str] = (),
+    allowed: Sequence[str] = (),
+    progress: Progress = _silent,
+) -> Figures:
+    """Train one network per seed on a store, keep the best epoch on validation rows, and measure it on test rows.
+
+    Args:
+        experiment: An experiment, or the path of its file.
+        store: A store that was converted with this experiment's data set, modalities and edges.
+        out: The run's folder.
+        resume: Continue an interrupted run, to the same bytes.
+        overrides: Settings such as `model.hidden_channels=128`.
+        allowed: Packages outside graphfuse whose plug-ins may be imported.
+        progress: Called after each epoch.
+
+    Raises:
+        ConfigError: If a setting is wrong, or the store was converted with other ones.
+    """
+    from graphfuse.core.build import build
+    from graphfuse.store.graph_store import open_store
+    from graphfuse.training.fit import fit
+
+    loaded = _loaded(experiment, overrides, allowed)
+    opened = open_store(store)
+    settings = loaded.to_json()
+    _check_same_recipe(settings, opened)
+    model = build("models", settings["model"], "model", loaded.allowed)
+    task = build("tasks", settings["task"], "task", loaded.allowed)
+    summary = fit(opened, settings, model, task, loaded.train, Path(out), resume=resume, progress=progress)
+    return {"run": str(out), "model": loaded.model.name, **summary}
+
+
+def predict(
+    run: str | Path,
+    source: str | Path,
+    out: str | Path,
+    *,
+    workers: int = 1,
+    allowed: Sequence[str] = (),
+    progress: Progress = _silent,
+) -> Figures:
+    """Predict the rows of a raw table, or of a store, and write them as Parquet.
+
+    Raw rows are converted by the functions and with the states that made the run's store, so that a row of the test
+    split gets the very numbers of the evaluation. Rows that cannot be used are written beside, as `OUT.quarantine.parquet`.
+
+    Args:
+        run: A run that `train` wrote.
+        source: A table like the one the run was trained on, with or without a target; or a store.
+        out: The file to write.
+        workers: Processes that convert.
+        allowed: Packages outside graphfuse whose plug-ins may be imported.
+        progress: Called after each shard.
+    """
+    from graphfuse.conversion.finish import counted
+    from graphfuse.conversion.new_rows import store_of
+    from graphfuse.store.frames import write_frame
+    from graphfuse.training.predict import predict_frame
+    from graphfuse.training.run import open_run
+
+    opened, out = open_run(run, tuple(allowed)), Path(out)
+    with store_of(opened, Path(source), workers=workers, allowed=tuple(allowed), progress=progress) as store:
+        predictions, quarantine = predict_frame(opened, store), store.quarantine
+    write_frame(out, predictions)
+    if len(quarantine):
+        write_frame(out.with_name(f"{out.stem}.quarantine.parquet"), quarantine)
+    return {"predictions": str(out), "samples": len(predictions), "rejections": counted(quarantine)}
+
+
+def analyse(
+    run: str | Path,
+    store: str | Path,
+    out: str | Path,
+    *,
+    analyses: Sequence[str] | None = None,
+    samples: Sequence[str] | None = None,
+    pictures: str | Path | None = None,
+    baselines: Mapping[str, str | Path] | None = None,
+    allowed: Sequence[str] = (),
+    progress: Progress = _silent,
+) -> Figures:
+    """Score edges, edge kinds and modalities on the test rows, and write the scores and one self-contained HTML report.
+
+    The network of the run's first seed is looked at; with several seeds the predictions shown are those of all together.
+
+    Args:
+        run: A run that `train` wrote.
+        store: The store it was trained on.
+        out: The folder to write: a Parquet file per analysis, `report.html`, and last `receipt.json`.
+        analyses: Names, with their default settings; None takes the sections of the run's experiment.
+        samples: Ids of test rows to draw; None chooses a dozen.
+        pictures: Folder that picture paths are relative to; None looks where the data set has it, from the current folder.
+        baselines: Other runs by the name under which their test metrics stand beside this one's.
+        allowed: Packages outside graphfuse whose plug-ins may be imported.
+        progress: Called after each analysis.
+
+    Raises:
+        InputError: If a sample is not a test row, or the store is not the run's.
+    """
+    from graphfuse.report import prepare
+    from graphfuse.report.choose import with_sample_ids
+    from graphfuse.report.collect import collect
+    from graphfuse.report.page import write_report
+    from graphfuse.store.frames import write_frame
+    from graphfuse.store.graph_store import open_store
+    from graphfuse.training.predict import EVALUATION_BATCH, predict_frame
+    from graphfuse.training.run import open_run
+    from graphfuse.training.seeds import reproducible
+
+    # 1. Check everything before any work.
+    chosen, trusted, out = tuple(samples or ()), tuple(allowed), Path(out)
+    opened, graphs = open_run(run, trusted), open_store(store)
+    plugins = prepare.build_analyses(opened.experiment, analyses, trusted)
+    order = prepare.analysis_order(graphs, chosen)
+    prepare.begin(out)
+    # 2. Score.
+    predictions = predict_frame(opened, graphs, "test")
+    tables = {}
+    with reproducible(threads=opened.threads, fast=opened.fast):
+        for number, (name, (_, analysis)) in enumerate(plugins.items()):
+            progress(number, len(plugins), f"analyse: {name}")
+            batches = (graphs.batch(order[start : start + EVALUATION_BATCH]) for start in range(0, len(order), EVALUATION_BATCH))
+            tables[name] = with_sample_ids(analysis.scores(opened.networks[0], batches), graphs)
+            write_frame(out / f"{name}.parquet", tables[name].frame)
+    # 3. Draw.
+    progress(len(plugins), len(plugins), "report")
+    root = Path(pictures) if pictures is not None else prepare.pictures_here(opened.experiment, trusted)
+    summary = prepare.summarise_run(opened, len(order), baselines or {})
+    write_report(out / "report.html", collect(graphs, summary, tables, root, chosen, predictions=predictions))
+    sections = {name: section for name, (section, _) in plugins.items()}
+    prepare.write_receipt(out, opened, graphs, sections, [*(f"{name}.parquet" for name in tables), "report.html"])
+    scores = {name: len(table.frame) for name, table in tables.items()}
+    return {"analysis": str(out), "report": str(out / "report.html"), "samples": len(order), "scores": scores}
+
+
+def _loaded(experiment: "Experiment | str | Path", overrides: Sequence[str], allowed: Sequence[str]) -> "Experiment":
+    """Return an experiment read from its file, or one that was already read, with the overrides applied."""
+    from graphfuse.config import Experiment, apply_overrides, load_experiment
+
+    if not isinstance(experiment, Experiment):
+        return load_experiment(experiment, overrides, allowed)
+    value = apply_overrides(experiment.to_json(), overrides)
+    return Experiment.from_json(value, experiment.folder, (*experiment.allowed, *allowed))
+
+
+def _check_same_recipe(settings: Figures, store: "GraphStore") -> None:
+    """Refuse to train on graphs that other settings made; what only training reads, and where files lie, may differ."""
+    different = [key for key in ("dataset", "modalities", "edges") if _without_paths(settings[key]) != _without_paths(store.recipe[key])]
+    if different:
+        raise ConfigError(
+            f"{key}: the store was converted with other settings. Convert again, or undo the change to {key}." for key in different
+        )
+
+
+def _without_paths(value: Any) -> Any:  # noqa: ANN401  (any JSON value)
+    if isinstance(value, dict):
+        return {key: _without_paths(item) for key, item in value.items() if key not in ("path", "folder")}
+    return [_without_paths(item) for item in value] if isinstance(value, list) else value
+
+
+def _records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Return the rows as JSON values; what is missing is null."""
+    return list(json.loads(frame.to_json(orient="records", force_ascii=False)))

@@ -1,0 +1,126 @@
+"""What an analysis looks at, with which settings, and what it leaves behind."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphfuse.core.build import build
+from graphfuse.core.errors import ConfigError, InputError
+from graphfuse.core.files import digest_file, read_json, write_json
+from graphfuse.core.sockets import Analysis
+from graphfuse.core.tables import IntArray
+from graphfuse.core.versions import installed_versions
+from graphfuse.report.choose import positions_of
+from graphfuse.store.graph_store import GraphStore
+
+if TYPE_CHECKING:  # a run is only read here; training lies beside the report, not below it
+    from graphfuse.training.run import Run
+
+RECEIPT = "receipt.json"
+
+
+def begin(out: Path) -> None:
+    """Make a folder ready for an analysis; one that an earlier analysis left is written anew.
+
+    Raises:
+        InputError: If the folder holds anything else.
+    """
+    if not out.exists() or not any(out.iterdir()):
+        return
+    if not (out / "report.html").exists() or not (out / RECEIPT).exists() or "analyses" not in read_json(out / RECEIPT):
+        raise InputError(
+            f"analyse writes into a new folder, or over an earlier analysis ('{out}' holds something else). Give another --out."
+        )
+    (out / RECEIPT).unlink()
+
+
+def analysis_order(store: GraphStore, chosen: tuple[str, ...]) -> IntArray:
+    """Return the positions of the test rows, those to be drawn first, since edges are scored one at a time in the first rows only.
+
+    Raises:
+        InputError: If a chosen sample is not a test row, or there are none.
+    """
+    test, first = store.indices("test"), positions_of(store, chosen)
+    for name, position in zip(chosen, first, strict=True):
+        if position not in test:
+            split = store.samples["split"].iloc[int(position)]
+            raise InputError(f"Analyses look at rows of the split 'test' ('{name[:40]}' is in '{split}'). Choose others.")
+    if not len(test):
+        raise InputError(
+            f"Analyses look at rows of the split 'test' (the store has 0 of {len(store)}). Change dataset.split and convert again."
+        )
+    return np.concatenate([first, test[~np.isin(test, first)]])
+
+
+def build_analyses(
+    experiment: Mapping[str, Any], names: Sequence[str] | None, allowed: tuple[str, ...]
+) -> dict[str, tuple[dict[str, Any], Analysis]]:
+    """Return settings and analysis under a name of its own each: a second `fidelity` is `fidelity-2`.
+
+    Args:
+        experiment: Whose sections to take.
+        names: These, with their default settings, instead.
+        allowed: Packages outside graphfuse whose plug-ins may be imported.
+
+    Raises:
+        ConfigError: With every problem of every section; or if there is nothing to do.
+    """
+    sections = experiment["analyses"] if names is None else [{"name": name} for name in names]
+    if not sections:
+        raise ConfigError("analyses: name at least one, in the experiment or with --analyses. See: graphfuse list analyses")
+    found: dict[str, tuple[dict[str, Any], Analysis]] = {}
+    problems: list[str] = []
+    for number, section in enumerate(sections):
+        try:
+            analysis = build("analyses", section, f"analyses.{number}", allowed)
+        except ConfigError as error:
+            problems += error.problems
+            continue
+        stem = section["name"].replace(":", ".")
+        earlier = sum(other["name"] == section["name"] for other, _ in found.values())
+        found[f"{stem}-{earlier + 1}" if earlier else stem] = section, analysis
+    if problems:
+        raise ConfigError(problems)
+    return found
+
+
+def pictures_here(experiment: Mapping[str, Any], allowed: tuple[str, ...]) -> Path | None:
+    """Return the data set's picture folder as seen from the current folder; None if a path inside the run leads out of it."""
+    folder: Path | None = build("datasets", experiment["dataset"], "dataset", allowed).picture_folder(Path())
+    return folder if folder is not None and folder.resolve().is_relative_to(Path.cwd()) else None
+
+
+def summarise_run(run: "Run", num_samples: int, baselines: Mapping[str, str | Path]) -> dict[str, Any]:
+    """Return what the report says of a run, with the test metrics of other runs beside its own."""
+    return {
+        "model": run.experiment["model"]["name"],
+        "metrics": _test_metrics(run.metrics),
+        "baselines": {name: _test_metrics(read_json(Path(other) / "metrics.json")) for name, other in baselines.items()},
+        "samples": num_samples,
+        "made_with": {
+            "run": run.path.name,
+            "seeds": ", ".join(map(str, run.seeds)),
+            "network shown": f"seed {run.seeds[0]}",
+            **read_json(run.path / RECEIPT)["versions"],
+        },
+    }
+
+
+def write_receipt(out: Path, run: "Run", store: GraphStore, sections: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> None:
+    """Write what the analysis was made from, last: its presence means the folder is whole."""
+    receipt = {
+        "format": 1,
+        "analyses": sections,
+        "run": digest_file(run.path / RECEIPT),
+        "store": digest_file(store.path / "index.json"),
+        "files": {name: {"sha256": digest_file(out / name), "bytes": (out / name).stat().st_size} for name in names},
+        "versions": installed_versions(("numpy", "pandas", "pyarrow", "torch", "torch_geometric")),
+    }
+    write_json(out / RECEIPT, receipt)
+
+
+def _test_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return each test metric with mean and interval."""
+    return dict(metrics["splits"].get("test", {}).get("metrics", {}))
