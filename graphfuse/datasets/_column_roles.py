@@ -80,9 +80,10 @@ def target_columns(left: dict[str, Profile], table: str) -> list[str]:
         return candidates
     nearest = sorted((name for name, facts in left.items() if facts.distinct > 1), key=lambda name: left[name].distinct)[:5]
     shown = ", ".join(f"'{name[:40]}' ({left[name].distinct:,} values)" for name in nearest) or "none"
+    constant = next((f" '{name[:40]}' is always the same." for name in left if left[name].distinct == 1 and hinted(name, TARGET_NAMES)), "")
     raise InputError(
         f"A target must be a column with 2 to 20 values that repeat, or one called label, target, class or rating "
-        f"({table} has none). Nearest are: {shown}. Add a column of labels, or write the experiment by hand with dataset.target."
+        f"({table} has none).{constant} Nearest are: {shown}. Add a column of labels, or write the experiment by hand with dataset.target."
     )
 
 

@@ -16,6 +16,7 @@ from graphfuse.datasets._made import write_posts
 from graphfuse.datasets._roles import guess_experiment
 from graphfuse.datasets._table_roles import Roles, guess_roles
 from graphfuse.datasets._worlds import PostSettings
+from graphfuse.pipeline import convert, init, train
 
 SHARED = Path(__file__).parents[2] / "../shared/data"
 SENTENCE = "the red house walks slowly near blue water and sees some birds today over there again with friends"
@@ -261,6 +262,18 @@ def test_a_table_without_a_target_is_refused_with_the_nearest_columns(tmp_path):
     path = table(tmp_path, town=[f"town {k // 2}" for k in range(60)])
     with pytest.raises(InputError, match=r"A target must be a column with 2 to 20 values .* Nearest are: 'town' \(30 values\)"):
         guess_experiment(path)
+
+
+def test_a_target_with_one_value_only_is_named_as_the_reason(tmp_path):
+    with pytest.raises(InputError, match="'label' is always the same"):
+        guess_experiment(table(tmp_path, label=cycle(["fake"])))
+
+
+def test_what_init_writes_converts_and_trains(posts, tmp_path):
+    init(posts, tmp_path / "experiment.yaml")
+    convert(tmp_path / "experiment.yaml", tmp_path / "store")
+    summary = train(tmp_path / "experiment.yaml", tmp_path / "store", tmp_path / "run", overrides=["train.epochs=1"])
+    assert summary["splits"]["test"]["rows"] == 40
 
 
 @pytest.mark.parametrize(("content", "message"), [("", "empty"), ("a,b\n", "must have rows")])
