@@ -21,12 +21,10 @@ from graphfuse.store.layout import check_layout, check_shard, entities_file, sha
 class Shard:
     """Columns of some thousand samples; lists stand in the order of the schema."""
 
-    node_pointers: IntArray
-    """Rows of each sample.  [num_node_types, num_samples + 1]"""
+    pointers: IntArray
+    """First row of each sample per node type, then per edge type.  [num_types, num_samples + 1]"""
     nodes: list[npt.NDArray[Any]]
     """Per node type features [num_nodes, channels], or rows of the entity table [num_nodes]."""
-    edge_pointers: IntArray
-    """[num_edge_types, num_samples + 1]"""
     edges: list[npt.NDArray[np.int32]]
     """Per edge type local source and destination.  [2, num_edges]"""
     weights: Mapping[int, npt.NDArray[np.float32]]
@@ -51,11 +49,9 @@ def open_shard(folder: Path, index: StoreIndex, number: int, entities: Mapping[s
             _check_entities(arrays, entities)
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{path} must be as convert writes it: {error}. Repeat convert, or restore the file from a copy.") from error
-    empty = np.zeros((0, record["samples"] + 1), dtype=np.int64)
     return Shard(
-        node_pointers=np.stack([arrays[f"{node_type}.ptr"] for node_type in schema.node_types]),
+        pointers=np.stack([arrays[f"{name}.ptr"] for name in (*schema.node_types, *names)]),
         nodes=[arrays[f"{t}.entity" if t in schema.entity_types else f"{t}.x"] for t in schema.node_types],
-        edge_pointers=np.stack([arrays[f"{name}.ptr"] for name in names]) if names else empty,
         edges=[arrays[f"{name}.index"] for name in names],
         weights={
             position: arrays.get(f"{name}.weight", np.ones(record["edges"][name], dtype=np.float32))

@@ -88,8 +88,7 @@ class GraphStore:
         Args:
             indices: Positions in the store, or a mask over it.
         """
-        positions = self._positions(indices)
-        return to_batch(self._columns(positions), positions, self.schema, self._entities)
+        return self._batch(self._positions(indices))
 
     def batches(
         self, split: str | None = None, batch_size: int = 256, shuffle: bool = False, seed: int = 0, epoch: int = 0
@@ -107,10 +106,10 @@ class GraphStore:
         if not len(chosen):
             raise InputError(f"Split '{split or 'all'}' must have samples (has 0 of {len(self)}). Change dataset.split and convert again.")
         if not shuffle:
-            return map(self.batch, in_order(chosen, batch_size))
+            return map(self._batch, in_order(chosen, batch_size))
         rng = np.random.default_rng([seed, epoch])
         windows = shard_windows(self._starts, self._sizes, self._budget, rng)
-        return map(self.batch, shuffled(chosen, batch_size, windows, rng))
+        return map(self._batch, shuffled(chosen, batch_size, windows, rng))
 
     def indices(self, split: str | None = None) -> IntArray:
         """Return the positions of a split's samples, ascending; none if the split is empty.
@@ -145,7 +144,7 @@ class GraphStore:
             raise InputError(f"The store has no node type '{node_type[:40]}'. {suggest(node_type, self.schema.node_types)}")
         position = self._positions([i])[0]
         number = int(np.searchsorted(self._starts, position, side="right")) - 1
-        first, end = self._shard(number).node_pointers[self.schema.node_types.index(node_type)][position - self._starts[number] :][:2]
+        first, end = self._shard(number).pointers[self.schema.node_types.index(node_type)][position - self._starts[number] :][:2]
         name = units_file(node_type, self._index.shards[number]["number"])
         if first == end and name not in self._index.files:
             return pd.DataFrame()
@@ -178,11 +177,14 @@ class GraphStore:
             raise InputError(f"Samples are numbered 0 to {len(self) - 1} (got {wrong[0]}).")
         return asked.astype(np.int64)
 
+    def _batch(self, positions: IntArray) -> Batch:
+        return to_batch(self._columns(positions), positions, self.schema, self._entities)
+
     def _columns(self, positions: IntArray) -> Columns:
         number = np.searchsorted(self._starts, positions, side="right") - 1
-        occurring, shard_of = np.unique(number, return_inverse=True)
+        occurring = np.flatnonzero(np.bincount(number))
         shards = [self._shard(int(number)) for number in occurring]
-        return gather(shards, shard_of.astype(np.int64), positions - self._starts[number], self._ends)
+        return gather(shards, np.searchsorted(occurring, number), positions - self._starts[number], self._ends)
 
     def _shard(self, number: int) -> Shard:
         if number not in self._open:

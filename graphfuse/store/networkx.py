@@ -23,7 +23,9 @@ def to_networkx(sample: HeteroData) -> nx.MultiDiGraph:
         sample: One sample of a store (`store.sample(i)`), not a batch.
     """
     weighted = [edge_name(edge_type) for edge_type in sample.edge_types if "edge_weight" in sample[edge_type]]
-    graph = nx.MultiDiGraph(weighted_edge_types=weighted, **{key: value.tolist() for key, value in sample._global_store.items()})
+    graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(
+        weighted_edge_types=weighted, **{key: value.tolist() for key, value in sample._global_store.items()}
+    )
     for node_type in sample.node_types:
         columns = {key: value.tolist() for key, value in sample[node_type].items()}
         for number in range(sample[node_type].num_nodes):
