@@ -37,6 +37,7 @@ def ensure_posts(folder: Path, settings: PostSettings) -> None:
         InputError: If the folder holds something that this function did not write, or may not be written.
         ResourceError: If the disk is full.
     """
+    folder = folder.resolve()
     if _is_whole(folder, settings):
         return
     if _receipt(folder) is None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -52,7 +53,6 @@ def ensure_posts(folder: Path, settings: PostSettings) -> None:
         temporary.rename(folder)
         sync_folder(folder.parent)
     except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
         if _is_whole(folder, settings):
             return  # another process made the same posts meanwhile
         if error.errno in NO_SPACE:
@@ -62,6 +62,8 @@ def ensure_posts(folder: Path, settings: PostSettings) -> None:
         raise InputError(
             f"Made posts need a folder that can be written (got '{folder}': {error.strerror}). Set dataset.path to another place."
         ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_posts(folder: Path, settings: PostSettings) -> None:

@@ -12,6 +12,9 @@ from graphfuse.core.columns import as_flags, as_numbers, as_texts, as_times, is_
 SAMPLE = 2000
 """Cells that are looked at closely, evenly spread over the rows."""
 
+UNSPACED = "[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]"
+"""Characters of scripts that put no blanks between words; two of them count as a word."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
@@ -45,7 +48,8 @@ class Profile:
     @property
     def is_repeated_key(self) -> bool:
         """Return whether the values are single words that name things: many, and some more than once."""
-        return self.filled >= 0.5 * self.rows and 5 < self.distinct < self.filled and self.words < 1.2 and self._names_things
+        many = self.filled >= 0.5 * self.rows and 5 < self.distinct < self.filled
+        return many and self.words < 1.2 and self._names_things and not any("/" in value for value, _ in self.top)
 
     @property
     def _names_things(self) -> bool:
@@ -94,7 +98,7 @@ def profile(column: pd.Series) -> Profile:
         whole=bool(np.all(np.mod(numbers[~np.isnan(numbers)], 1) == 0)),
         flags=_share(~np.isnan(as_flags(close).values)),
         times=_times(close),
-        words=float(close.str.split().str.len().mean()) if len(close) else 0.0,
+        words=float((close.str.split().str.len() + close.str.count(UNSPACED) // 2).mean()) if len(close) else 0.0,
         lists=float(lists),
         top=tuple((str(value), int(count)) for value, count in counts.head(20).items()),
     )

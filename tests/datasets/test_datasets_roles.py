@@ -2,9 +2,11 @@ import json
 import shutil
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import strategies as st
 from PIL import Image
 
 from graphfuse.config import load_experiment
@@ -130,6 +132,14 @@ def test_names_are_not_needed(posts):
         "pictures": ("column c",),
     }
     assert len(read(posts)) == 200
+
+
+def test_sentences_without_blanks_between_words_are_text(tmp_path):
+    rng = np.random.default_rng(0)
+    texts = ["".join(chr(0x4E00 + k) for k in rng.integers(2000, size=20)) for _ in range(60)]
+    path = table(tmp_path, label=cycle(["a", "b"]))
+    pd.read_csv(path).assign(body=texts).to_csv(path, index=False)
+    assert guess_roles(path).text == ("body",)
 
 
 def test_an_experiment_elsewhere_names_the_table_from_where_it_lies(posts, tmp_path):
@@ -301,6 +311,21 @@ def test_any_column_name_comes_through_yaml_unharmed(tmp_path, name):
     value = settings(path)
     assert value["dataset"]["target"] == " ".join(name.split())
     assert value["dataset"]["name"] == "table"
+
+
+CELLS = st.one_of(st.text(max_size=12), st.integers().map(str), st.sampled_from(["", "true", "2024-01-02", "a.png", "train", "[1, 2]"]))
+
+
+@hypothesis.settings(max_examples=30, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@hypothesis.given(columns=st.dictionaries(st.text(max_size=8), st.lists(CELLS, min_size=6, max_size=6), min_size=1, max_size=5))
+def test_any_table_gives_an_experiment_or_a_readable_refusal(tmp_path, columns):
+    frame = pd.DataFrame({name: values * 4 for name, values in columns.items()})
+    (tmp_path / "t.csv").write_bytes(frame.to_csv(index=False).encode("utf-8", "replace"))
+    try:
+        parsed = settings(tmp_path / "t.csv")
+    except InputError:
+        return
+    assert parsed["dataset"]["path"] == "t.csv"
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real data sets are not beside this checkout")

@@ -207,6 +207,22 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def test_an_interrupted_writing_leaves_nothing_behind(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("graphfuse.datasets._made.make_replies", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        ensure_posts(tmp_path / "posts", SMALL)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"need a folder that can be written .* Set dataset\.path to another place"):
+        ensure_posts(tmp_path / "file" / "posts", SMALL)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
