@@ -61,7 +61,7 @@ def judged(store: GraphStore, predictions: pd.DataFrame) -> pd.DataFrame:
         error = np.abs(pd.to_numeric(frame["truth"], errors="coerce") - pd.to_numeric(frame["prediction"], errors="coerce")).to_numpy()
         right = error <= np.nanmedian(error) if np.isfinite(error).any() else np.zeros(len(frame), dtype=bool)
         score = np.where(right, -error, error)
-    frame["verdict"] = _verdicts(score, right, (frame["truth"] != "").to_numpy(), bool(probability.shape[1]))
+    frame["verdict"] = _verdicts(score, right, (frame["truth"] != "").to_numpy() & np.isfinite(score), bool(probability.shape[1]))
     frame["_score"] = np.nan_to_num(score)
     return frame
 
@@ -99,7 +99,7 @@ def _verdicts(score: np.ndarray, right: np.ndarray, known: np.ndarray, probabili
     verdict = np.full(len(score), "", dtype=object)
     for group, name in ((known & right, "confident, right"), (known & ~right, "confident, wrong")):
         if group.any():
-            verdict[group & (score >= np.nanmedian(score[group]))] = name
+            verdict[group & (score >= np.median(score[group]))] = name
     if probabilities and len(score):
         verdict[score <= np.nanquantile(score, 0.2)] = "uncertain"
     return verdict

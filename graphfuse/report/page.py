@@ -14,6 +14,8 @@ from graphfuse.report.layout import WIDTH, key_of, lay_out
 from graphfuse.report.words import clean, metric_words, one_line
 
 FOLDER = Path(__file__).parent
+BAR = 150
+"""Width of a bar's drawing, in pixels."""
 COLOURS = 8
 """Colours of edge kinds; further kinds share the last, grey."""
 
@@ -40,11 +42,12 @@ def render(data: ReportData) -> str:
         script=Markup(script),
         policy=_policy(style, script),
         width=WIDTH,
+        bar_width=BAR,
         colours=COLOURS,
         key_of=key_of,
         dot_plots=[dot_plot(metric, 300) for metric in data.metrics],
-        kind_rows=worth_rows(data.edge_kinds, 200),
-        modality_rows=worth_rows(data.modalities, 200),
+        kind_rows=worth_rows(data.edge_kinds, BAR),
+        modality_rows=worth_rows(data.modalities, BAR),
         panels=panels(data.curves, 330, 190),
         drawings=[lay_out(post) for post in data.posts],
         evidence={"probability": "probability", "change": "predicted value"}.get(data.measure, "log-odds"),

@@ -39,7 +39,7 @@ COLOURS = {"red circle": "#c8452f", "blue square": "#2f6fb0", "green triangle": 
 def spans_of(text):
     """Return (text, start, end) of each sentence."""
     found, start = [], 0
-    for end in [i + 1 for i, letter in enumerate(text) if letter in ".!?"] or [len(text)]:
+    for end in sorted({*(i + 1 for i, letter in enumerate(text) if letter in ".!?"), len(text)}):
         piece = text[start:end]
         lead = len(piece) - len(piece.lstrip())
         found.append((piece.strip(), start + lead, end))
@@ -81,7 +81,11 @@ def made_store(folder: Path, *, posts: int = 12, texts=TEXTS, user="anna.k", sam
         if post % 6 != 5:
             if names is None:
                 draw(pictures / name, post, text)
-            boxes = [{"path": name, "picture": 0, "x0": c / 4, "y0": r / 4, "x1": (c + 1) / 4, "y1": (r + 1) / 4} for r in range(4) for c in range(4)]
+            boxes = [
+                {"path": name, "picture": 0, "x0": c / 4, "y0": r / 4, "x1": (c + 1) / 4, "y1": (r + 1) / 4}
+                for r in range(4)
+                for c in range(4)
+            ]
             add(units, owner, "image_region", post, boxes)
         add(units, owner, "user", post, [{"user_id": f"{user}{post % 5}"}])
         replies = [
@@ -123,7 +127,7 @@ def add(units, owner, node_type, post, rows):
 
 def pairs(nodes, edge_type):
     """Return all pairs within a sample, thinned within modalities."""
-    a, relation, b = edge_type
+    a, _relation, b = edge_type
     found = [
         (i, j)
         for i, left in enumerate(nodes[a].sample)
@@ -169,7 +173,22 @@ def made_tables(store):
             ("attention", "edge_type", "", name, -1, -1, 0.1, 0.09, 0.11, share, share * 0.9, share * 1.1, blind, 100)
             for (name, share), blind in zip(shares.items(), [0.39, 0.07, 0.31, 0.2, 0.015, 0.015], strict=True)
         ],
-        columns="analysis level sample_id element source target score low high top_share top_low top_high edge_share count".split(),
+        columns=[
+            "analysis",
+            "level",
+            "sample_id",
+            "element",
+            "source",
+            "target",
+            "score",
+            "low",
+            "high",
+            "top_share",
+            "top_low",
+            "top_high",
+            "edge_share",
+            "count",
+        ],
     )
     curves = []
     for side, chosen_by, values in (
@@ -180,7 +199,9 @@ def made_tables(store):
     ):
         for fraction, value in zip((0.05, 0.1, 0.2, 0.3, 0.5), values, strict=True):
             curves.append(("fidelity", "model", "", side, -1, -1, value, value - 0.02, value + 0.022, fraction, chosen_by))
-    fidelity = pd.DataFrame(curves, columns="analysis level sample_id element source target score low high fraction chosen_by".split())
+    fidelity = pd.DataFrame(
+        curves, columns=["analysis", "level", "sample_id", "element", "source", "target", "score", "low", "high", "fraction", "chosen_by"]
+    )
     return {"occlusion": ScoreTable(frame=occlusion), "attention": ScoreTable(frame=attention), "fidelity": ScoreTable(frame=fidelity)}
 
 

@@ -1,0 +1,95 @@
+import numpy as np
+import pandas as pd
+import pytest
+from report_toys import RESEMBLES, SCHEMA, SUMMARY, made_predictions, made_store, made_tables
+
+from graphfuse.core.errors import InputError
+from graphfuse.core.tables import ScoreTable
+from graphfuse.report.choose import choose, judged, with_sample_ids
+from graphfuse.report.collect import collect, edge_kinds
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return made_store(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture(scope="module")
+def data(made):
+    store, pictures = made
+    return collect(store, SUMMARY, made_tables(store), pictures, predictions=made_predictions(store))
+
+
+def test_kinds_are_ordered_by_what_they_are_worth(data):
+    assert [worth.element for worth in data.edge_kinds][:2] == ["__".join(RESEMBLES), "image_region__belongs_to__sample"]
+    assert data.edge_kinds[-1].drop.value < 0
+    assert data.edge_kinds[0].cross_modal
+    assert data.edge_kinds[0].name == "text span resembles image region"
+    assert next(worth.element for worth in data.modalities) == "text"
+
+
+def test_a_reverse_type_shares_the_number_of_its_twin():
+    kinds = edge_kinds(SCHEMA)
+    assert kinds["image_region__rev_resembles__text_span"] == kinds["__".join(RESEMBLES)] == 0
+
+
+def test_kinds_without_their_twin_keep_one_name_each(data):
+    assert len(data.kinds) == 6 and "text span resembles image region" in data.kinds
+
+
+def test_a_dozen_posts_mix_right_wrong_and_uncertain_ones(data):
+    verdicts = [post.verdict for post in data.posts]
+    assert len(verdicts) == 12
+    assert {"confident, right", "confident, wrong", "uncertain"} <= set(verdicts)
+
+
+def test_the_samples_asked_for_are_shown_in_that_order(made):
+    store, pictures = made
+    data = collect(store, SUMMARY, made_tables(store), pictures, ("post-1111", "post-1000"))
+    assert [post.sample_id for post in data.posts] == ["post-1111", "post-1000"]
+    assert data.posts[0].truth == "altered" and data.posts[0].prediction == ""
+    with pytest.raises(InputError, match=r"must be in the store \(got 'post-9'\)"):
+        collect(store, SUMMARY, {}, pictures, ("post-9",))
+
+
+def test_edges_drawn_are_the_strongest_and_know_their_ends(made, data):
+    post = data.posts[0]
+    sizes = [abs(link.score) for link in post.links]
+    assert sizes == sorted(sizes, reverse=True) and len(sizes) <= 10
+    nodes = {(node.node_type, node.index) for node in post.nodes}
+    assert all(link.source in nodes and link.target in nodes for link in post.links)
+
+
+def test_users_are_numbered_and_named_only_when_asked(made, data):
+    store, pictures = made
+    labels = [node.label for post in data.posts for node in post.nodes]
+    assert not any("anna" in label for label in labels) and "user 1" in labels
+    named = collect(store, SUMMARY, made_tables(store), pictures, show_users=True)
+    assert any("anna.k" in node.label for post in named.posts for node in post.nodes)
+
+
+def test_pictures_are_small_inside_the_page_and_a_missing_one_is_an_empty_frame(made, tmp_path):
+    store, pictures = made
+    shown = collect(store, SUMMARY, made_tables(store), pictures, ("post-1000",)).posts[0].pictures[0]
+    assert shown.uri.startswith("data:image/jpeg;base64,") and max(shown.width, shown.height) <= 480
+    for root in (None, tmp_path):
+        empty = collect(store, SUMMARY, made_tables(store), root, ("post-1000",)).posts[0].pictures[0]
+        assert empty.uri is None and empty.note
+
+
+def test_a_store_without_scores_or_predictions_still_gives_a_page(made):
+    store, pictures = made
+    data = collect(store, {}, {}, pictures)
+    assert data.scored_by == "" and len(data.posts) == 12 and data.metrics == ()
+
+
+def test_positions_become_sample_ids_and_rows_of_the_whole_set_stay(made):
+    frame = pd.DataFrame({"level": ["edge", "modality"], "sample_id": ["3", ""], "score": [1.0, 2.0]})
+    assert with_sample_ids(ScoreTable(frame=frame), made[0]).frame["sample_id"].tolist() == ["post-1111", ""]
+
+
+def test_regression_judges_by_the_size_of_errors(made):
+    store, _ = made
+    predictions = pd.DataFrame({"sample_id": store.samples["sample_id"], "prediction": np.linspace(0, 1, 12)})
+    frame = judged(store, predictions)
+    assert len(choose(frame, 5)) == 5
