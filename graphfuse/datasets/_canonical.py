@@ -1,7 +1,7 @@
 """Columns of the source -> the canonical columns of a manifest."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -59,19 +59,28 @@ def group_names(cells: pd.Series, group: Group, keys: pd.Series, rejections: lis
     return cells.map(found).fillna(cells).astype("str")
 
 
-def name_conflicts(columns: list[str], source_of: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Return one sentence per column of the source whose name means something else in a manifest.
+def name_conflicts(columns: list[str], source_of: Mapping[str, tuple[str, ...]], used: Collection[str]) -> list[str]:
+    """Return one sentence per column that settings use, but whose name means something else in a manifest.
 
     Args:
         columns: Columns of the source.
         source_of: For each canonical column the columns that it is read from; empty where the setting is null.
+        used: Columns that other settings name.
     """
     problems = []
     for name, sources in source_of.items():
-        if name in columns and name not in sources:
+        if name in columns and name not in sources and (sources or name in used or f"{name}_in_file" in columns):
             read = f"is read from '{', '.join(sources)[:40]}'" if sources else "is not set"
             problems.append(
                 f"Column '{name}' of the table has a fixed meaning here, and setting '{name}' {read}. "
                 f"Set `{name}: {name}`, or rename the column: `rename: {{{name}_in_file: {name}}}`."
             )
     return problems
+
+
+def set_aside(frame: pd.DataFrame, source_of: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+    """Return the frame with `time_in_file` for a column `time` while the setting `time` is null, and so on.
+
+    A manifest has a canonical column only where its setting says what it is read from.
+    """
+    return frame.rename(columns={name: f"{name}_in_file" for name, sources in source_of.items() if not sources})

@@ -9,7 +9,7 @@ import pandas as pd
 
 from graphfuse.core.sockets import Dataset
 from graphfuse.core.tables import Manifest, Rejection
-from graphfuse.datasets._canonical import group_names, identify, name_conflicts
+from graphfuse.datasets._canonical import group_names, identify, name_conflicts, set_aside
 from graphfuse.datasets._joins import join_tables, missing_keys
 from graphfuse.datasets._linked import InteractionsTable, UsersTable, link_tables, missing_linked_columns, read_times
 from graphfuse.datasets._pictures import list_pictures
@@ -27,7 +27,8 @@ class Table(Dataset):
     Every scalar cell is text, whatever the format: numbers, flags and times get their meaning where they are used
     (`core.columns`). Ids are text, byte for byte but for Unicode composition. Each row of the files is a sample or a dropped
     rejection. File names in these settings are the person's own and may lie anywhere; linked tables are looked up beside the
-    experiment file, then beside the table. Names inside the files (pictures) may not leave the picture folder.
+    experiment file, then beside the table. A column called `time` is kept as `time_in_file` while the setting `time` is null, and
+    so for `sample_id`, `user_id`, `group` and `pictures`. Names inside the files (pictures) may not leave the picture folder.
     """
 
     path: Paths | Mapping[str, str]
@@ -79,7 +80,7 @@ class Table(Dataset):
         # 2. one row per sample
         frame, unjoined = join_tables(raw.frame, joins)
         rejections = [*raw.rejections, *sources.rejections, *self._absent_columns(frame), *unjoined]
-        samples = identify(raw, frame, self.sample_id, rejections)
+        samples = identify(raw, set_aside(frame, self._source_columns()), self.sample_id, rejections)
         # 3. canonical columns
         samples = samples.assign(**self._canonical(samples, sources, rejections))
         # 4. linked tables
@@ -182,7 +183,7 @@ class Table(Dataset):
         known = [*own, *(name for _, table in joins for name in table.frame.columns)]
         problems = self._missing_renames(own)
         problems += missing_columns(self._wanted(), known, "the table")
-        problems += name_conflicts(known, self._source_columns())
+        problems += name_conflicts(known, self._source_columns(), {column for _, column in self._wanted()})
         problems += missing_keys(joins, own)
         problems += missing_linked_columns(users, interactions)
         raise_problems(problems)

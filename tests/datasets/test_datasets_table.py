@@ -138,12 +138,18 @@ def test_a_group_that_does_not_match_is_rejected_and_stands_for_itself(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["user_id", "time", "group", "pictures", "sample_id", "source_row"])
-def test_a_column_whose_name_means_something_else_is_refused(tmp_path, name):
-    text = message(tmp_path, POSTS.assign(**{name: "x"}))
-    assert f"Column '{name}' of the table has a fixed meaning here" in text
-    assert f"`rename: {{{name}_in_file: {name}}}`" in text
-    renamed = table(tmp_path, POSTS.assign(**{name: "x"}), rename={f"{name}_in_file": name})
-    assert renamed.samples[f"{name}_in_file"].tolist() == ["x"] * 20
+def test_a_canonical_name_is_set_aside_while_its_setting_is_null(tmp_path, name):
+    manifest = table(tmp_path, POSTS.assign(**{name: "x"}), split={"by": "random"})
+    assert manifest.samples[f"{name}_in_file"].tolist() == ["x"] * 20
+    assert (name in manifest.samples) == (name in ("sample_id", "source_row"))
+
+
+def test_a_column_whose_name_means_something_else_is_refused(tmp_path):
+    text = message(tmp_path, POSTS.assign(time="x", group="y"), time="label", target="group")
+    assert "Column 'time' of the table has a fixed meaning here, and setting 'time' is read from 'label'." in text
+    assert "Set `group: group`, or rename the column: `rename: {group_in_file: group}`." in text
+    renamed = table(tmp_path, POSTS.assign(group="x"), rename={"kind": "group"}, target="kind")
+    assert renamed.target == ("kind",)
 
 
 def test_a_name_that_renaming_would_repeat_is_refused(tmp_path):
