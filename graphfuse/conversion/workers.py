@@ -1,12 +1,14 @@
 """Shards on worker processes that may die: what they were doing is always known, and never lost in silence.
 
-Processes are spawned, not forked (forking with threads may hang), and each has its own pipe, so that the end of a process
-tells which chunk it was at. A chunk that ends its process is tried once more on a fresh one; if it ends that too, halves
+Processes come from a fork server (a clean process that has imported what they need and does nothing else: forking this one,
+with its threads, may hang, and importing torch anew takes seconds). Each has its own pipe, so that the end of a process tells
+which chunk it was at. A chunk that ends its process is tried once more on a fresh one; if it ends that too, halves
 of it are tried until the rows that do it are found, and the chunk is converted without them.
 """
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -87,14 +89,16 @@ class _Worker:
 
 
 class _Pool:
-    """Spawned processes with one pipe each; started when first needed."""
+    """Processes with one pipe each; started when first needed."""
 
     def __init__(self, job: Job, count: int) -> None:
         self._job = job
         self._count = count
         self._idle: list[_Worker] = []
         self._busy: dict[Any, _Worker] = {}
-        self._context = multiprocessing.get_context("spawn")
+        self._context = multiprocessing.get_context("forkserver")
+        plugins = (*job.recipe.modalities, *job.recipe.edges, job.recipe.task)
+        self._context.set_forkserver_preload(sorted({__name__, *(type(plugin).__module__ for plugin in plugins)}))
 
     def map(self, tasks: Iterable[tuple[int, Task]]) -> Iterator[tuple[int, Record | None]]:
         """Yield (number, record) as tasks are done, None where the worker died; tasks are drawn as workers are free."""
@@ -129,7 +133,7 @@ class _Pool:
 
     def _spawn(self) -> _Worker:
         here, there = self._context.Pipe()
-        started = self._context.Process(target=_serve, args=(there, self._job), daemon=True)
+        started = self._context.Process(target=_serve, args=(there, self._job, dict(os.environ)), daemon=True)
         started.start()
         there.close()  # so that the pipe ends with the process
         try:
@@ -157,8 +161,9 @@ class _Pool:
         return cast(Record, value)
 
 
-def _serve(pipe: "connection.Connection[Any, Any]", job: Job) -> None:
+def _serve(pipe: "connection.Connection[Any, Any]", job: Job, environment: dict[str, str]) -> None:
     """Do tasks until the pipe ends: the life of a worker."""
+    os.environ.update(environment)  # the fork server may have been started under another one
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     pipe.send("ready")
     while True:

@@ -70,7 +70,9 @@ def test_all_problems_are_reported_at_once_with_their_paths():
 
 
 def test_two_builders_of_one_edge_type_are_refused():
-    with pytest.raises(ConfigError, match=r"edges\.1: only one builder may make 'text_span__precedes__text_span' \(edges\.0 does already\)"):
+    with pytest.raises(
+        ConfigError, match=r"edges\.1: only one builder may make 'text_span__precedes__text_span' \(edges\.0 does already\)"
+    ):
         Recipe.build(experiment(edges=["sequence", {"name": "sequence", "set": {"hops": 2}}]))
 
 
@@ -83,9 +85,7 @@ def test_a_node_type_that_cannot_name_a_file_is_refused():
     class Odd(Words):
         node_type: ClassVar[str] = "text__span"
 
-    assert check_node_types([Odd()]) == [
-        "modalities.0: a node type is made of letters, digits and single underscores (got 'text__span')."
-    ]
+    assert check_node_types([Odd()]) == ["modalities.0: a node type is made of letters, digits and single underscores (got 'text__span')."]
 
 
 def test_a_builder_that_makes_no_edges_is_refused():

@@ -187,7 +187,7 @@ def test_other_rows_in_the_same_folder_are_refused(tmp_path):
 
 def test_a_folder_that_holds_something_else_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("do not touch")
-    with pytest.raises(InputError, match="with 'thesis.tex' in it"):
+    with pytest.raises(InputError, match=r"with 'thesis\.tex' in it"):
         run(tmp_path)
 
 

@@ -36,7 +36,7 @@ def test_an_error_the_user_can_mend_keeps_its_kind_and_words(tmp_path):
 
 
 def test_a_bug_in_a_worker_comes_with_its_traceback(tmp_path):
-    with pytest.raises(RuntimeError, match="(?s)Traceback.*ZeroDivisionError: a bug"):
+    with pytest.raises(RuntimeError, match=r"(?s)Traceback.*ZeroDivisionError: a bug"):
         run(tmp_path, toy_manifest(row_9="bug"))
 
 

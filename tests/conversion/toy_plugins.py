@@ -81,10 +81,10 @@ def rejection(chunk, row):
     )
 
 
-def toy_recipe(shard_size=4, log="", edges=(SequenceEdges(), MembershipEdges())):
+def toy_recipe(shard_size=4, log=""):
     return Recipe(
         modalities=(Words(log=str(log)), Sample()),
-        edges=tuple(edges),
+        edges=(SequenceEdges(), MembershipEdges()),
         task=Classification(),
         settings=ConvertSettings(shard_size=shard_size, fit_samples=8),
     )
