@@ -6,7 +6,7 @@ from typing import Any
 import networkx as nx
 import torch
 from torch import Tensor
-from torch_geometric.data import HeteroData
+from torch_geometric.data import Batch, HeteroData
 
 from graphfuse.core.errors import InputError, suggest
 from graphfuse.core.schema import EdgeType, GraphSchema, edge_name
@@ -21,7 +21,12 @@ def to_networkx(sample: HeteroData) -> nx.MultiDiGraph:
 
     Args:
         sample: One sample of a store (`store.sample(i)`), not a batch.
+
+    Raises:
+        InputError: If it is a batch.
     """
+    if isinstance(sample, Batch):
+        raise InputError(f"One sample becomes one graph (got a batch of {sample.num_graphs}). Take one: batch.get_example(0)")
     weighted = [edge_name(edge_type) for edge_type in sample.edge_types if "edge_weight" in sample[edge_type]]
     graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(
         weighted_edge_types=weighted, **{key: value.tolist() for key, value in sample._global_store.items()}

@@ -1,6 +1,8 @@
 """Contract 1: batches equal PyG's own, in any order, over any number of shards."""
 
+import copy
 import gc
+import pickle
 import tempfile
 import weakref
 from pathlib import Path
@@ -212,3 +214,12 @@ def test_batch_is_freed_when_it_is_dropped_without_waiting_for_the_collector(tmp
         assert features() is None
     finally:
         gc.enable()
+
+
+def test_batch_can_be_pickled_cloned_and_taken_apart_afterwards(tmp_path):
+    store = open_store(toy_store(tmp_path, FULL))
+    batch = store.batch([5, 0])
+
+    for copied in (pickle.loads(pickle.dumps(batch)), batch.clone(), copy.copy(batch)):
+        assert_equal(copied, batch)
+        assert_equal(copied.get_example(1), store.sample(0))

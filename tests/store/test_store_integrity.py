@@ -188,6 +188,22 @@ def test_index_out_of_range_is_refused_even_with_a_right_digest(folder, name, va
         open_store(folder).batch([3])
 
 
+def test_shards_that_somebody_mutated_are_read_or_refused_but_never_crash(folder):
+    draw = random.Random(1)
+    whole = (folder / SHARD).read_bytes()
+    refused = 0
+    for _ in range(150):
+        content = bytearray(whole)
+        for _ in range(draw.choice([1, 1, 4])):
+            content[draw.randrange(len(content) if draw.random() < 0.3 else 1500)] = draw.choice(b'09-[]{}",\x00\xff')
+        replace_shard(folder, bytes(content))
+        try:
+            open_store(folder).batch([3, 4])
+        except IntegrityError:
+            refused += 1
+    assert refused > 75
+
+
 def test_link_out_of_the_store_is_refused(folder, tmp_path):
     shutil.move(folder / SHARD, tmp_path / "elsewhere")
     (folder / SHARD).symlink_to(tmp_path / "elsewhere")

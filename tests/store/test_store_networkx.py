@@ -80,3 +80,11 @@ def test_graph_that_does_not_fit_the_schema_says_why(node, edge, said):
 
     with pytest.raises(InputError, match=said):
         from_networkx(graph, SCHEMA)
+
+
+def test_batch_is_not_a_sample(tmp_path):
+    batch = open_store(toy_store(tmp_path, FULL)).batch([0, 1])
+
+    with pytest.raises(InputError, match=r"got a batch of 2.*get_example"):
+        to_networkx(batch)
+    assert len(to_networkx(batch.get_example(1))) == 5
