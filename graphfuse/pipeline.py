@@ -6,6 +6,7 @@ module costs nothing.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from graphfuse.core.errors import ConfigError, InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graphfuse.config import Experiment
+    from graphfuse.config import Experiment, Section
     from graphfuse.store.graph_store import GraphStore
 
 Figures = dict[str, Any]
@@ -24,6 +25,57 @@ Progress = Callable[[int, int, str], None]
 
 def _silent(done: int, total: int, label: str) -> None:
     """Report nothing."""
+
+
+def demo(out: str | Path = "demo", *, progress: Progress = _silent) -> Figures:
+    """Run the whole line on made posts, whose label lies only in which word goes with which region.
+
+    The fused model stands beside the same model on text alone and on pictures alone, each converted and trained
+    by the same experiment without the other modality. Repeating the call resumes an interrupted one.
+    """
+    from graphfuse.config import load_experiment
+    from graphfuse.core.files import write_bytes
+
+    out = Path(out)
+    write_bytes(out / "experiment.yaml", Path(__file__).with_name("demo.yaml").read_bytes())
+    fused = load_experiment(out / "experiment.yaml")
+    variants = {"fused": fused, "text only": _with_only(fused, "text"), "image only": _with_only(fused, "image")}
+    stores, runs = {}, {}
+    for name, experiment in variants.items():
+        folder = name.replace(" ", "-")
+
+        def labelled(done: int, total: int, label: str, name: str = name) -> None:
+            progress(done, total, f"{name}, {label}")
+
+        stores[name] = convert(experiment, out / "stores" / folder, progress=labelled)
+        runs[name] = train(experiment, out / "stores" / folder, out / "runs" / folder, resume=True, progress=labelled)
+    baselines = {name: runs[name]["run"] for name in variants if name != "fused"}
+    looked = analyse(
+        runs["fused"]["run"], stores["fused"]["store"], out / "analysis", pictures=out / "posts", baselines=baselines, progress=progress
+    )
+    return {
+        **{key: stores["fused"][key] for key in ("store", "num_samples", "nodes", "edges")},
+        "metric": "accuracy",
+        "test": {name: run["splits"]["test"]["metrics"]["accuracy"]["mean"] for name, run in runs.items()},
+        "report": looked["report"],
+    }
+
+
+def _with_only(experiment: "Experiment", modality: str) -> "Experiment":
+    """Return the experiment with one modality and with the edges that remain possible."""
+    from graphfuse.conversion.recipe import Recipe
+    from graphfuse.core.build import build
+
+    kept = replace(experiment, modalities=tuple(part for part in experiment.modalities if part.name == modality), edges=())
+    node_types = Recipe.build(kept).node_types
+
+    def is_possible(section: "Section") -> bool:
+        try:
+            return bool(build("edges", section.to_dict(), "edges").edge_types(node_types))
+        except ConfigError:  # it links a type that is no longer there
+            return False
+
+    return replace(kept, edges=tuple(section for section in experiment.edges if is_possible(section)))
 
 
 def init(table: str | Path, out: str | Path = "experiment.yaml") -> Figures:
@@ -192,6 +244,7 @@ def analyse(
     samples: Sequence[str] | None = None,
     pictures: str | Path | None = None,
     baselines: Mapping[str, str | Path] | None = None,
+    show_users: bool = False,
     allowed: Sequence[str] = (),
     progress: Progress = _silent,
 ) -> Figures:
@@ -207,6 +260,7 @@ def analyse(
         samples: Ids of test rows to draw; None chooses a dozen.
         pictures: Folder that picture paths are relative to; None looks where the data set has it, from the current folder.
         baselines: Other runs by the name under which their test metrics stand beside this one's.
+        show_users: Show user ids in the report; else users are numbered in the order they appear.
         allowed: Packages outside graphfuse whose plug-ins may be imported.
         progress: Called after each analysis.
 
@@ -242,11 +296,27 @@ def analyse(
     progress(len(plugins), len(plugins), "report")
     root = Path(pictures) if pictures is not None else prepare.pictures_here(opened.experiment, trusted)
     summary = prepare.summarise_run(opened, len(order), baselines or {})
-    write_report(out / "report.html", collect(graphs, summary, tables, root, chosen, predictions=predictions))
+    page = collect(graphs, summary, tables, root, chosen, predictions=predictions, show_users=show_users)
+    write_report(out / "report.html", page)
     sections = {name: section for name, (section, _) in plugins.items()}
     prepare.write_receipt(out, opened, graphs, sections, [*(f"{name}.parquet" for name in tables), "report.html"])
     scores = {name: len(table.frame) for name, table in tables.items()}
     return {"analysis": str(out), "report": str(out / "report.html"), "samples": len(order), "scores": scores}
+
+
+def export(source: str | Path, form: str, out: str | Path, sample: str | None = None, *, show_users: bool = False) -> Figures:
+    """Write a store, an analysis, or one sample of it, for other programs.
+
+    Args:
+        source: A store, or a folder that `analyse` wrote.
+        form: `graphml`, `gexf`, `json`, `csv`, `pyg` or `networkx-json`.
+        out: File or folder to write.
+        sample: The id of one sample; None writes all.
+        show_users: Keep user ids; else users are numbered in the order they appear.
+    """
+    from graphfuse.report.exports import export as write_export
+
+    return {"out": str(out), "format": form, **write_export(Path(source), form, Path(out), sample_id=sample, show_users=show_users)}
 
 
 def _loaded(experiment: "Experiment | str | Path", overrides: Sequence[str], allowed: Sequence[str]) -> "Experiment":

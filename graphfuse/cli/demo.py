@@ -25,7 +25,9 @@ def run(
 
 
 def _lines(figures: Figures) -> Iterator[str]:
-    yield f"Built {figures['samples']:,} graphs with {figures['nodes']:,} nodes and {figures['edges']:,} edges in {figures['store']}"
+    nodes, edges = (sum(figures[kind].values()) for kind in ("nodes", "edges"))
+    yield f"Built {figures['num_samples']:,} graphs with {nodes:,} nodes and {edges:,} edges: {figures['store']}"
+    yield f"Test {figures['metric']}, where the label lies only in which word goes with which region:"
     for name, value in figures["test"].items():
-        yield f"  {name:<12} test {figures['metric']} {value:.3f}"
+        yield f"  {name:<11} {value:.3f}"
     yield f"Report: {figures['report']}"

@@ -17,6 +17,7 @@ def run(
     kind: Annotated[Literal["graphml", "gexf", "json", "csv", "pyg", "networkx-json"], typer.Option("--format", help="What to write.")],
     out: Annotated[Path, typer.Option("--out", help="File or folder to write.")],
     sample: Annotated[str | None, typer.Option("--sample", help="Only the graph of this sample id.")] = None,
+    show_users: Annotated[bool, typer.Option("--show-users", help="Keep user ids; else users are numbered.")] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -24,7 +25,9 @@ def run(
     """Write the graphs of a store, or the scores of an analysis, in a format that other programs read."""
     from graphfuse import pipeline
 
-    perform(lambda _: pipeline.export(source, kind, out, sample), _lines, as_json=as_json, quiet=quiet, verbose=verbose)
+    perform(
+        lambda _: pipeline.export(source, kind, out, sample, show_users=show_users), _lines, as_json=as_json, quiet=quiet, verbose=verbose
+    )
 
 
 def _lines(figures: Figures) -> Iterator[str]:

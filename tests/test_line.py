@@ -1,0 +1,133 @@
+"""The line, end to end, through the command line: what is converted is trained on, predicted, shown and exported."""
+
+import contextlib
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from graphfuse.cli.main import run
+
+POSTS = Path(__file__).parents[1] / "data" / "posts"
+QUICK = ["--set", "train.epochs=2", "--set", "model.hidden_channels=16", "--set", "modalities.0.encoder.channels=64"]
+
+
+def figures(*arguments: str) -> dict[str, Any]:
+    """Run one command line that has to succeed, and return its figures."""
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        status = run([*arguments, "--json", "-q"])
+    assert status == 0, output.getvalue()
+    return dict(json.loads(output.getvalue().splitlines()[-1]))
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a table went down the whole line."""
+    folder = tmp_path_factory.mktemp("line")
+    shutil.copytree(POSTS, folder / "posts")
+    experiment = str(folder / "experiment.yaml")
+    figures("init", str(folder / "posts" / "posts.csv"), "--out", experiment)
+    figures("convert", experiment, "--out", str(folder / "store"), *QUICK)
+    figures("train", experiment, "--store", str(folder / "store"), "--out", str(folder / "run"), *QUICK)
+    figures("analyse", str(folder / "run"), "--store", str(folder / "store"), "--out", str(folder / "analysis"))
+    return folder
+
+
+def test_every_row_becomes_a_graph(line: Path) -> None:
+    found = figures("inspect", str(line / "store"))
+    assert found["num_samples"] == len(pd.read_csv(POSTS / "posts.csv"))
+    assert found["dropped"] == 0
+    assert found["samples"] == {"test": 12, "train": 40, "validation": 12}
+    assert {"text_span", "image_region", "user", "interaction", "sample"} == set(found["nodes"])
+    assert found["edges"]["text_span__may_match__image_region"] > 0
+
+
+def test_one_sample_can_be_read(line: Path) -> None:
+    found = figures("inspect", str(line / "store"), "--sample", "p000002")
+    assert found["nodes"]["text_span"][0]["text"] == "Mia kept a green cross."
+    assert found["sample"]["source_row"] == 2
+
+
+def test_predictions_of_the_raw_test_rows_are_the_evaluations_to_the_last_bit(line: Path) -> None:
+    rows = pd.read_csv(line / "posts" / "posts.csv", dtype=str, keep_default_na=False)
+    rows[rows["split"] == "test"].drop(columns=["split"]).to_csv(line / "posts" / "new.csv", index=False)
+    figures("predict", str(line / "run"), "--input", str(line / "posts" / "new.csv"), "--out", str(line / "new.parquet"))
+    new, evaluated = pd.read_parquet(line / "new.parquet"), pd.read_parquet(line / "run" / "predictions-test.parquet")
+    pd.testing.assert_frame_equal(new, evaluated, check_exact=True)
+
+
+def test_new_rows_need_no_target_and_may_have_strangers_and_no_picture(line: Path) -> None:
+    rows = pd.DataFrame(
+        {"post_id": ["a", "b"], "text": ["Someone drew a red cross.", ""], "image": ["", "gone.png"], "author": ["nobody", ""]}
+    )
+    rows.to_csv(line / "posts" / "strangers.csv", index=False)
+    found = figures(
+        "predict", str(line / "run"), "--input", str(line / "posts" / "strangers.csv"), "--out", str(line / "strangers.parquet")
+    )
+    predictions = pd.read_parquet(line / "strangers.parquet")
+    assert list(predictions["sample_id"]) == ["a", "b"]
+    assert np.isfinite(predictions.filter(like="probability_").to_numpy()).all()
+    assert found["rejections"]["picture_missing"] == 1
+    assert len(pd.read_parquet(line / "strangers.quarantine.parquet")) == sum(found["rejections"].values())
+
+
+def test_a_store_is_predicted_like_its_rows(line: Path) -> None:
+    found = figures("predict", str(line / "run"), "--input", str(line / "store"), "--out", str(line / "all.parquet"))
+    assert found["samples"] == 64
+
+
+def test_the_analysis_is_whole_and_its_report_needs_no_network(line: Path) -> None:
+    receipt = json.loads((line / "analysis" / "receipt.json").read_text())
+    assert set(receipt["files"]) == {"attention.parquet", "occlusion.parquet", "fidelity.parquet", "report.html"}
+    page = (line / "analysis" / "report.html").read_text(encoding="utf-8")
+    assert "text span may match image region" in page
+    assert 'src="http' not in page
+
+
+@pytest.mark.parametrize("form", ["graphml", "gexf", "json", "csv", "pyg", "networkx-json"])
+def test_a_sample_is_exported_in_every_format(line: Path, form: str) -> None:
+    found = figures("export", str(line / "store"), "--format", form, "--out", str(line / f"export-{form}"), "--sample", "p000002")
+    assert found["format"] == form
+    assert (line / f"export-{form}").exists()
+
+
+def test_the_scores_of_an_analysis_are_exported(line: Path) -> None:
+    found = figures("export", str(line / "analysis"), "--format", "csv", "--out", str(line / "scores.csv"))
+    assert found["rows"] == len(pd.read_csv(line / "scores.csv"))
+
+
+def test_samples_to_draw_have_to_be_test_rows(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--store", str(line / "store"), "--out", str(line / "other"), "--samples", "p000002"]
+    assert run(["analyse", str(line / "run"), *options]) == 2
+    assert "'p000002' is in 'train'" in capsys.readouterr().err
+
+
+def test_an_analysis_does_not_write_over_something_else(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["analyse", str(line / "run"), "--store", str(line / "store"), "--out", str(line / "run")]) == 2
+    assert "Give another --out" in capsys.readouterr().err
+    assert (line / "run" / "receipt.json").exists()
+
+
+def test_training_refuses_graphs_that_other_settings_made(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changed = ["--set", "modalities.0.unit=word"]
+    options = ["--store", str(line / "store"), "--out", str(line / "refused")]
+    assert run(["train", str(line / "experiment.yaml"), *options, *QUICK, *changed]) == 2
+    assert "modalities: the store was converted with other settings" in capsys.readouterr().err
+
+
+def test_init_never_overwrites(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["init", str(line / "posts" / "posts.csv"), "--out", str(line / "experiment.yaml")]) == 2
+    assert "never overwrites" in capsys.readouterr().err
+
+
+def test_a_strict_conversion_stops_at_what_cannot_be_used(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(line / "posts", line / "broken")
+    (line / "broken" / "images" / "00000.png").write_bytes(b"not a picture")
+    broken = ["--set", "dataset.path=broken/posts.csv", *QUICK]
+    assert run(["convert", str(line / "experiment.yaml"), "--out", str(line / "strict"), "--strict", *broken]) == 2
+    assert "--strict" in capsys.readouterr().err
