@@ -58,7 +58,14 @@ def is_quoted_tsv(text: str) -> bool:
 def guess_separator(text: str) -> str:
     """Return the separator that cuts the header into most columns; a comma where none does."""
     header = next((line for line in split_lines(text[:100_000]) if line.strip()), "")
-    return max(SEPARATORS, key=lambda separator: len(next(csv.reader([header], delimiter=separator))))
+    return max(SEPARATORS, key=lambda separator: _num_fields(header, separator))
+
+
+def _num_fields(line: str, separator: str) -> int:
+    try:
+        return len(next(csv.reader([line], delimiter=separator)))
+    except csv.Error:  # a carriage return within the line
+        return 1
 
 
 def read_records(text: str, separator: str, quoted: bool) -> Iterator[Record]:

@@ -155,6 +155,7 @@ def test_a_lone_surrogate_is_cleaned_and_counted(tmp_path):
         ("a.csv", "\n \n", "a.csv is empty"),
         ("a.csv", "id,id \n1,2\n", "a.csv repeats 'id'"),
         ("a.csv", 'a,"b\n', "the header cannot be read"),
+        ("a.csv", "a\rb\n1\n", "the header cannot be read"),
         ("a.parquet", "id,text\n", "must be a whole Parquet file"),
         ("a.csv", ",".join("x" * 10_001) + "\n", "at most 10,000 columns"),
     ],
@@ -193,9 +194,12 @@ def test_no_row_of_any_text_is_lost_in_silence(tmp_path_factory, content):
 
 
 @settings(max_examples=40, deadline=None)
-@given(content=st.binary(max_size=80), name=st.sampled_from(["a.csv", "a.tsv", "a.jsonl", "a.parquet"]))
+@given(
+    content=st.binary(max_size=80) | st.text(alphabet='ab,;"\n\r\t{}:\0\x1c', max_size=60),
+    name=st.sampled_from(["a.csv", "a.tsv", "a.jsonl", "a.parquet"]),
+)
 def test_any_bytes_give_a_table_or_a_message(tmp_path_factory, content, name):
-    path = write(tmp_path_factory.mktemp("any"), name, content)
+    path = write(tmp_path_factory.mktemp("any"), name, content.encode() if isinstance(content, str) else content)
     try:
         raw = read_table(path)
     except InputError:
