@@ -119,7 +119,9 @@ def load_config(folder: Path) -> Any:  # noqa: ANN401  (transformers' own type)
     with _quiet(folder):
         from transformers import AutoConfig
 
-        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config._attn_implementation = "eager"  # a name in config.json could fetch and run a kernel, even against an argument
+        return config
 
 
 def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401  (transformers' own type)
@@ -154,7 +156,8 @@ def load_model(folder: Path) -> Any:  # noqa: ANN401  (transformers' own type)
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
-            attn_implementation="eager",  # a name in config.json could otherwise fetch and run a kernel
+            config=load_config(folder),
+            attn_implementation="eager",
             dtype=torch.float32,
             output_loading_info=True,
         )
@@ -185,7 +188,7 @@ def _quiet(folder: Path) -> Iterator[None]:
                 f"A model must work without code of its own (got '{folder.name[:40]}', whose auto_map names some). Use a model that transformers knows."
             ) from error
         raise InputError(
-            f"A model folder must load with transformers (got '{folder.name[:40]}': {str(error)[:120]}). Fetch it again, or use another model."
+            f"A model folder must load with transformers (got '{folder.name[:40]}': {' '.join(str(error).split())[:120]}). Fetch it again, or use another model."
         ) from error
     finally:
         logging.set_verbosity(verbosity)

@@ -49,6 +49,8 @@ def windows(tokenizer: Any, texts: Sequence[str], limit: int) -> list[Window]:  
 
     Of a text without tokens (a lone joiner, say) the first special token stands for all.
     """
+    if not texts:
+        return []
     front, back = _special(tokenizer)
     room = limit - len(front) - len(back)
     encoded = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False)

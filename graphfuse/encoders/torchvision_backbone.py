@@ -141,7 +141,7 @@ def _load(model: str, weights: str | None, identity: str) -> nn.Module:
             result = network.load_state_dict(state, strict=False)
         except RuntimeError as error:
             raise InputError(
-                f"weights must fit {model} (got '{weights[-40:]}': {str(error)[:120]}). Name the model they belong to."
+                f"weights must fit {model} (got '{weights[-40:]}': {' '.join(str(error).split())[:120]}). Name the model they belong to."
             ) from error
         lacking = [name for name in result.missing_keys if not name.startswith(HEADS)] + result.unexpected_keys
         if lacking:

@@ -54,6 +54,7 @@ class TransformersText(TextEncoder):
 
     def encode(self, texts: Sequence[str], spans: Sequence[npt.NDArray[Any]]) -> list[FloatArray]:
         """Return one array [num_spans, channels] per text; a text's vectors do not depend on the other texts."""
+        pooled = SpanMeans(spans, self.channels)
         folder = find_folder(self.model)
         tokenizer, network = _load(folder, folder_digest(folder))
         limit = token_limit(tokenizer, network.config)
@@ -61,7 +62,6 @@ class TransformersText(TextEncoder):
         def run(ids: Tensor, mask: Tensor) -> Tensor:
             return network(input_ids=ids, attention_mask=mask).last_hidden_state
 
-        pooled = SpanMeans(spans, self.channels)
         for window, states in hidden_states(windows(tokenizer, texts, limit), tokenizer.pad_token_id or 0, run, limit):
             pooled.add(window.text, window.offsets, states[window.first : window.first + len(window.offsets)])
         return [unit(part) if self.normalize else part for part in pooled.means()]

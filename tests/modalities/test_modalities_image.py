@@ -188,16 +188,18 @@ def test_no_pictures_at_all_is_an_empty_table_with_its_channels(folder):
 
 
 def test_fitting_without_pictures_says_so(folder):
-    with pytest.raises(InputError, match="'pictures' is not there"):
+    with pytest.raises(InputError, match=r"'pictures' is not there"):
         modality(name="image").fit(manifest(folder, text=["x"]))
-    with pytest.raises(InputError, match="modalities.image.boxes must name columns of samples: 'box' is not there. Did you mean 'boxes'?"):
+    with pytest.raises(
+        InputError, match=r"modalities.image.boxes must name columns of samples: 'box' is not there. Did you mean 'boxes'\?"
+    ):
         modality(name="image", boxes="box").nodes(manifest(folder, pictures=[[]], boxes=[""]), {})
 
 
 def test_settings_are_checked_together():
-    with pytest.raises(ConfigError, match="modalities.0: needs a region: give grid, boxes or whole"):
+    with pytest.raises(ConfigError, match=r"modalities.0: needs a region: give grid, boxes or whole"):
         modality(name="image", grid=None)
-    with pytest.raises(ConfigError, match="encoder.name: must encode pictures .got 'hashed_ngrams'.. Use image_statistics"):
+    with pytest.raises(ConfigError, match=r"encoder.name: must encode pictures .got 'hashed_ngrams'.. Use image_statistics"):
         modality(name="image", encoder={"name": "hashed_ngrams"})
-    with pytest.raises(ConfigError, match="modalities.0.grid"):
+    with pytest.raises(ConfigError, match=r"modalities.0.grid"):
         modality(name="image", grid=0)

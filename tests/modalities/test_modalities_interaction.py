@@ -67,7 +67,9 @@ def test_an_infinite_number_is_counted():
 def test_without_a_table_fitting_says_what_to_do_and_new_rows_have_none():
     interaction = modality(name="interaction", numeric=["score"], text="body")
     lonely = manifest(text=["x"])
-    with pytest.raises(InputError, match="needs a table of interactions .got none.. Give dataset.interactions, or leave the modality out."):
+    with pytest.raises(
+        InputError, match=r"needs a table of interactions .got none.. Give dataset.interactions, or leave the modality out."
+    ):
         interaction.fit(lonely)
     state = interaction.fit(rows())
     assert interaction.nodes(lonely, state).x.shape == (0, interaction.channels(state))

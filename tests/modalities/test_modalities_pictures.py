@@ -75,7 +75,7 @@ def test_the_refusal_says_the_limit_and_the_size(tmp_path):
     with pytest.raises(PictureError) as caught:
         find_picture(tmp_path, "big.png", 100_000, BYTES)
     assert caught.value.detail == "A picture may have 100,000 pixels (got 300 x 400 in 'big.png'). Shrink it, or raise max_pixels."
-    with pytest.raises(PictureError, match="A picture file may hold 10 bytes .got .* in 'big.png'.. Shrink it."):
+    with pytest.raises(PictureError, match=r"A picture file may hold 10 bytes .got .* in 'big.png'.. Shrink it."):
         find_picture(tmp_path, "big.png", PIXELS, 10)
 
 
@@ -164,7 +164,7 @@ def test_what_is_no_whole_picture_is_refused_with_a_sentence(opened, name):
 def test_a_compressed_comment_of_megabytes_does_no_harm(opened):
     info = PngImagePlugin.PngInfo()
     info.add_text("comment", "a" * 80_000_000, zip=True)
-    with pytest.raises(PictureError, match="A picture must be a whole"):
+    with pytest.raises(PictureError, match=r"A picture must be a whole"):
         opened(saved(red_in("RGB"), "PNG", pnginfo=info))
 
 

@@ -34,5 +34,5 @@ def test_an_infinite_cell_is_counted_and_the_row_stays():
 
 
 def test_a_missing_column_is_named_with_the_nearest():
-    with pytest.raises(InputError, match="modalities.sample must name columns of samples: 'like' is not there. Did you mean 'likes'?"):
+    with pytest.raises(InputError, match=r"modalities.sample must name columns of samples: 'like' is not there. Did you mean 'likes'\?"):
         modality(name="sample", numeric=["like"]).fit(manifest(likes=["1"]))

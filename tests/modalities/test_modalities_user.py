@@ -71,7 +71,7 @@ def test_a_cell_that_is_no_number_is_counted_with_its_user(posts):
 def test_without_a_table_of_users_fitting_says_what_to_do_and_new_rows_have_none(posts):
     user = modality(name="user", numeric=["followers"])
     lonely = manifest(user_id=["ann"])
-    with pytest.raises(InputError, match="`table: users` needs a table of users .got none.. Give dataset.users, or `table: samples`"):
+    with pytest.raises(InputError, match=r"`table: users` needs a table of users .got none.. Give dataset.users, or `table: samples`"):
         user.fit(lonely)
     assert len(user.nodes(lonely, user.fit(posts))) == 0
     assert user.entities(lonely, user.fit(posts)).shape == (0, 1)
@@ -94,5 +94,5 @@ def test_authors_need_no_id():
 
 
 def test_a_missing_column_is_named_with_the_nearest(posts):
-    with pytest.raises(InputError, match="'follower' is not there. Did you mean 'followers'?"):
+    with pytest.raises(InputError, match=r"'follower' is not there. Did you mean 'followers'\?"):
         modality(name="user", numeric=["follower"]).fit(posts)

@@ -1,0 +1,95 @@
+"""Any backbone of torchvision: one pass per picture, pooled per box."""
+
+import numpy as np
+import pytest
+import torch
+from encoder_toys import QUARTERS, encoder, noise_pictures
+from PIL import Image
+from safetensors.torch import save_file
+from torchvision.models import VisionTransformer, get_model
+
+from graphfuse.core.errors import ConfigError, InputError
+from graphfuse.encoders.torchvision_backbone import _map
+
+
+def backbone(**settings):
+    return encoder(name="torchvision_backbone", **{"model": "squeezenet1_1", "size": 64, **settings})
+
+
+@pytest.mark.parametrize(
+    ("model", "channels"),
+    [("resnet18", 512), ("mobilenet_v3_small", 576), ("convnext_tiny", 768), ("swin_t", 768), ("vit_b_32", 768), ("regnet_y_400mf", 440)],
+)
+def test_channels_are_found_without_weights(model, channels):
+    assert backbone(model=model, size=224).channels == channels
+
+
+def test_a_box_is_pooled_from_where_it_lies():
+    picture = Image.new("RGB", (64, 64), "black")
+    picture.paste(Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)), (32, 32))
+    (x,) = backbone(size=128).encode([picture], [QUARTERS])
+    assert x.shape == (4, 512)
+    assert np.abs(x[3] - x[0]).max() > 2 * np.abs(x[1] - x[2]).mean()
+
+
+def test_one_box_over_everything_is_the_mean_of_the_map():
+    (picture,) = noise_pictures(np.random.default_rng(0), 1, 64, 64)
+    (x,) = backbone().encode([picture], [np.array([[0, 0, 1, 1]], dtype=np.float32)])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = get_model("squeezenet1_1", weights=None).eval()
+    pixels = torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1)[None] / 255
+    pixels = (pixels - torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+    with torch.inference_mode():
+        assert np.allclose(x[0], network.features(pixels).mean((2, 3))[0], atol=1e-4)
+
+
+def test_a_picture_does_not_depend_on_other_pictures_to_the_last_bit():
+    pictures = noise_pictures(np.random.default_rng(1), 11)
+    together = backbone().encode(pictures, [QUARTERS] * 11)
+    assert all(np.array_equal(together[row], backbone().encode([pictures[row]], [QUARTERS])[0]) for row in (0, 10))
+
+
+def test_a_transformers_patches_are_a_map():
+    network = VisionTransformer(image_size=64, patch_size=16, num_layers=1, num_heads=2, hidden_dim=8, mlp_dim=8).eval()
+    with torch.inference_mode():
+        features = _map(network, "encoder", torch.rand(2, 3, 64, 64))
+    assert features.shape == (2, 8, 4, 4)
+
+
+def test_random_weights_leave_torchs_generator_alone():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    backbone(size=65).encode(noise_pictures(np.random.default_rng(0), 1), [QUARTERS])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_weights_come_from_a_safetensors_file_whatever_classes_it_was_trained_for(tmp_path):
+    torch.manual_seed(3)
+    save_file(get_model("squeezenet1_1", num_classes=7).state_dict(), tmp_path / "mine.safetensors")
+    mine = backbone(weights=str(tmp_path / "mine.safetensors"))
+    pictures = noise_pictures(np.random.default_rng(0), 1)
+    assert not np.allclose(mine.encode(pictures, [QUARTERS])[0], backbone().encode(pictures, [QUARTERS])[0])
+    assert mine.identity() != backbone().identity()
+    assert str(tmp_path) not in mine.identity()
+
+
+def test_weights_that_do_not_fit_or_are_damaged_are_refused(tmp_path):
+    file = tmp_path / "other.safetensors"
+    save_file({"features.0.weight": torch.zeros(1)}, file)
+    with pytest.raises(InputError, match=r"weights must fit squeezenet1_1 \(got '.*other.safetensors'.*Name the model they belong to."):
+        backbone(weights=str(file)).encode(noise_pictures(np.random.default_rng(0), 1), [QUARTERS])
+    file.write_bytes(b"no safetensors")
+    with pytest.raises(InputError, match=r"weights must be a whole safetensors file \(got '.*other.safetensors'\). Fetch it again."):
+        backbone(weights=str(file)).encode(noise_pictures(np.random.default_rng(0), 1), [QUARTERS])
+
+
+def test_wrong_names_are_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"model must be a model of torchvision. Did you mean 'resnet18'\?"):
+        backbone(model="resnet1")
+    with pytest.raises(InputError, match=r"weights must be a file that is there \(got 'nowhere.safetensors'\). Check the path."):
+        backbone(weights="nowhere.safetensors").identity()
+    with pytest.raises(InputError, match=r"weights must be a .safetensors file or weights of squeezenet1_1 .* Did you mean 'DEFAULT'\?"):
+        backbone(weights="DEFAUL").encode(noise_pictures(np.random.default_rng(0), 1), [QUARTERS])
+    with pytest.raises(InputError, match=r"size must be one that vit_b_32 takes \(got 100: Wrong image height!"):
+        backbone(model="vit_b_32", size=100).channels  # noqa: B018  (reading it is the test)
