@@ -148,7 +148,7 @@ def _evaluate(
     for split in ("validation", "test"):
         if not len(store.indices(split)):
             continue
-        outputs = collect(networks, store.batches(split, EVALUATION_BATCH))
+        outputs = collect(networks, store.batches(split, batch_size=EVALUATION_BATCH))
         write_frame(out / f"predictions-{split}.parquet", prediction_table(task, store.target, store, outputs))
         splits[split] = summarise_split(task, store.target, outputs)
     summary = {

@@ -138,7 +138,7 @@ def _train_epoch(job: Job, network: FusionNetwork, optimizer: Optimizer, criteri
 
 def _validate(job: Job, network: FusionNetwork, criterion: nn.Module) -> dict[str, float]:
     """Return loss and metrics on the validation rows."""
-    outputs = collect([network], job.store.batches("validation", EVALUATION_BATCH))
+    outputs = collect([network], job.store.batches("validation", batch_size=EVALUATION_BATCH))
     logits, y = outputs.logits[0], outputs.targets()
     metrics = job.task.metrics(logits, y, job.store.target)
     if not metrics:

@@ -84,7 +84,7 @@ def predict_frame(run: Run, store: GraphStore, split: str | None = None) -> pd.D
             "Give predict the raw table, so that it is converted alike."
         )
     with reproducible(threads=run.threads, fast=run.fast):
-        outputs = collect(run.networks, store.batches(split, EVALUATION_BATCH))
+        outputs = collect(run.networks, store.batches(split, batch_size=EVALUATION_BATCH))
     return prediction_table(run.task, run.target, store, outputs)
 
 

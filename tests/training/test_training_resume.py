@@ -57,18 +57,18 @@ def test_a_resumed_run_can_be_killed_and_resumed_again(store, whole, tmp_path):
 
 
 def test_a_run_killed_in_the_middle_of_an_epoch_resumes_to_the_same_bytes(store, whole, tmp_path, monkeypatch):
-    read, count = type(store).batch, 0
+    read = type(store).batches
 
-    def batch(self, indices):
-        nonlocal count
-        count += 1
-        if count == 7:
-            raise Killed
-        return read(self, indices)
+    def batches(self, split=None, *, epoch=0, **settings):
+        for number, batch in enumerate(read(self, split, epoch=epoch, **settings)):
+            if epoch == 3 and number == 1:
+                raise Killed
+            yield batch
 
-    monkeypatch.setattr(type(store), "batch", batch)
+    monkeypatch.setattr(type(store), "batches", batches)
     with pytest.raises(Killed):
         train(store, tmp_path / "run")
+    monkeypatch.undo()
     train(store, tmp_path / "run", resume=True)
     assert contents(tmp_path / "run") == whole
 

@@ -12,7 +12,7 @@ from graphfuse.core.files import pack_strings
 from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.settings import TrainSettings
 from graphfuse.core.sockets import FusionModel
-from graphfuse.core.tables import NodeTable, rejection_frame
+from graphfuse.core.tables import EdgeTable, NodeTable, rejection_frame
 from graphfuse.nn.fusion import FusionModule, FusionOutput
 from graphfuse.store.frames import write_frame
 from graphfuse.store.graph_store import open_store
@@ -24,7 +24,7 @@ CHANNELS = {"text_span": 4, "image_region": 3}
 SCHEMA = GraphSchema(
     channels_by_node_type=CHANNELS,
     modality_by_node_type={"text_span": "text", "image_region": "image"},
-    edge_types=(("text_span", "precedes", "text_span"),),
+    edge_types=(("text_span", "may_match", "image_region"), ("image_region", "rev_may_match", "text_span")),
 )
 SPLITS = ["train"] * 24 + ["validation"] * 12 + ["test"] * 12
 EXPERIMENT = {"model": {"name": "toy_training:ToyFusion"}, "task": {"name": "classification"}, "dataset": {"name": "table"}, "analyses": []}
@@ -71,6 +71,16 @@ def made_samples(seed=0, splits=SPLITS):
     return x, owner, np.where(signal > 0, "yes", "no")
 
 
+def made_edges(nodes, edge_types):
+    """Return an edge from every node to every node of its sample, where both ends are there."""
+    tables = []
+    for edge_type in edge_types:
+        source, destination = (nodes[edge_type[end]].sample for end in (0, 2))
+        index = np.stack(np.nonzero(source[:, None] == destination))
+        tables.append(EdgeTable(edge_type=edge_type, index=index))
+    return tables
+
+
 def made_store(folder, *, splits=SPLITS, labels=None, target=None, y=None, rows=None, schema=SCHEMA):
     """Write a store of one shard; `rows` chooses samples, so that some of them can be converted again."""
     x, owner, made = made_samples(splits=splits)
@@ -85,7 +95,16 @@ def made_store(folder, *, splits=SPLITS, labels=None, target=None, y=None, rows=
         kept = np.isin(owner[name], rows)
         sample = np.searchsorted(rows, owner[name][kept])
         nodes[name] = NodeTable(node_type=name, sample=sample, x=x[name][kept], units=pd.DataFrame({"n": np.arange(kept.sum())}))
-    shard = write_shard(folder, 0, schema, num_samples=len(rows), nodes=nodes, edges=[], y=None if y is None else y[rows], dtype="float16")
+    shard = write_shard(
+        folder,
+        0,
+        schema,
+        num_samples=len(rows),
+        nodes=nodes,
+        edges=made_edges(nodes, schema.edge_types),
+        y=None if y is None else y[rows],
+        dtype="float16",
+    )
     samples = pd.DataFrame({"sample_id": [f"post-{row}" for row in rows], "split": np.array(splits)[rows], "source_row": rows})
     if y is not None:
         samples["label"] = labels[rows]
@@ -97,9 +116,9 @@ def made_store(folder, *, splits=SPLITS, labels=None, target=None, y=None, rows=
     return open_store(folder)
 
 
-def train(store, out, settings=SETTINGS, task=None, resume=False, progress=None, experiment=EXPERIMENT):
-    """Fit the toy model."""
-    return fit(store, experiment, ToyFusion(), task or Classification(), settings, out, resume=resume, progress=progress)
+def train(store, out, settings=SETTINGS, task=None, resume=False, progress=None, experiment=EXPERIMENT, model=None):
+    """Fit the toy model, or another one."""
+    return fit(store, experiment, model or ToyFusion(), task or Classification(), settings, out, resume=resume, progress=progress)
 
 
 def contents(folder):
