@@ -18,6 +18,11 @@ def kind_of(network: FusionNetwork) -> TargetKind:
     return network.target.kind if network.target else "classification"
 
 
+def measured_in(network: FusionNetwork, measure: Measure) -> str:
+    """Return what `drop` measures in: the measure, or `change` for regression."""
+    return "change" if kind_of(network) == "regression" else measure
+
+
 def evidence(logits: Tensor, full: Tensor, kind: TargetKind, measure: Measure) -> Tensor:
     """Return the evidence in `logits` for what the `full` logits predict.
 

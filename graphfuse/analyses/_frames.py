@@ -57,13 +57,18 @@ def sample_ids(batch: Batch) -> npt.NDArray[np.object_]:
     return batch.position.numpy().astype(str).astype(object)
 
 
-def score_table(frames: Sequence[pd.DataFrame]) -> ScoreTable:
-    """Return the table of all rows, with the canonical columns first; no rows give an empty table."""
+def score_table(frames: Sequence[pd.DataFrame], measure: str = "") -> ScoreTable:
+    """Return the table of all rows, with the canonical columns first; no rows give an empty table.
+
+    `measure` says what the scores are measured in, in a column of its own.
+    """
     frames = [frame for frame in frames if len(frame)]
     if not frames:
         empty: Mapping[str, Any] = {"source": "int64", "target": "int64", "score": "float64"}
         return ScoreTable(frame=pd.DataFrame({name: pd.Series(dtype=empty.get(name, "str")) for name in SCORE_COLUMNS}))
     frame = pd.concat(frames, ignore_index=True)
+    if measure:
+        frame["measure"] = pd.Series(measure, index=frame.index, dtype="str")
     return ScoreTable(frame=frame.astype(dict.fromkeys(("analysis", "level", "sample_id", "element"), "str")))
 
 

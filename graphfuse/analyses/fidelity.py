@@ -14,7 +14,7 @@ from torch_geometric.data import Batch
 from graphfuse.analyses._copies import first_samples
 from graphfuse.analyses._edge_scores import attention_scores, gradient_scores, no_edge_scores, occlusion_scores
 from graphfuse.analyses._elements import Elements, edge_elements, rank_in_sample
-from graphfuse.analyses._evidence import Measure, drop, kind_of
+from graphfuse.analyses._evidence import Measure, drop, kind_of, measured_in
 from graphfuse.analyses._frames import mean_intervals, score_rows, score_table
 from graphfuse.core.sockets import Analysis
 from graphfuse.core.tables import ScoreTable
@@ -63,7 +63,7 @@ class Fidelity(Analysis):
             if self.scorer == "attention" and no_edge_scores(network, batch):
                 return score_table([])
             found.append(self._batch(network, batch, generators))
-        return score_table([self._rows(np.concatenate(found))] if found else [])
+        return score_table([self._rows(np.concatenate(found))] if found else [], measured_in(network, self.measure))
 
     def _batch(self, network: FusionNetwork, batch: Batch, generators: Sequence[np.random.Generator]) -> npt.NDArray[np.float64]:
         """Return the drops, [num_samples, 2 (plus, minus), num_fractions, 2 (scored, random)]; samples without edges are left out."""

@@ -7,7 +7,7 @@ from torch_geometric.data import Batch
 
 from graphfuse.analyses._edge_scores import gradient_scores
 from graphfuse.analyses._elements import edge_elements
-from graphfuse.analyses._evidence import Measure
+from graphfuse.analyses._evidence import Measure, measured_in
 from graphfuse.analyses._frames import edge_rows, score_table
 from graphfuse.core.sockets import Analysis
 from graphfuse.core.tables import ScoreTable
@@ -31,4 +31,4 @@ class Gradient(Analysis):
             elements = edge_elements(batch, self.joint_reverse)
             score = gradient_scores(network, batch, elements, self.measure)
             frames.append(edge_rows("gradient", batch, elements, score.abs() if self.saliency else score))
-        return score_table(frames)
+        return score_table(frames, measured_in(network, self.measure))

@@ -13,7 +13,7 @@ from torch_geometric.data import Batch
 from graphfuse.analyses._copies import first_samples
 from graphfuse.analyses._edge_scores import occlusion_scores
 from graphfuse.analyses._elements import edge_elements, kinds_of, samples_with
-from graphfuse.analyses._evidence import Measure, drop, flips, kind_of, quality
+from graphfuse.analyses._evidence import Measure, drop, flips, kind_of, measured_in, quality
 from graphfuse.analyses._frames import edge_rows, mean_intervals, sample_ids, score_rows, score_table
 from graphfuse.core.schema import EdgeType
 from graphfuse.core.sockets import Analysis
@@ -95,7 +95,7 @@ class Occlusion(Analysis):
                     )
                 )
         frames.extend(self._summary(level, element, torch.cat(parts).numpy()) for (level, element), parts in tally.items())
-        return score_table(frames)
+        return score_table(frames, measured_in(network, self.measure))
 
     def _edge_rows(self, network: FusionNetwork, batch: Batch) -> pd.DataFrame:
         elements = edge_elements(batch, self.joint_reverse, self.edge_kinds)

@@ -84,6 +84,11 @@ def figure(value: float | None) -> str:
     return text.replace("-", "−")
 
 
+def fixed(value: float | None, digits: int = 2) -> str:
+    """Return a number with a fixed number of digits, for columns."""
+    return "–" if value is None else f"{value:,.{digits}f}".replace("-", "−")
+
+
 def tick(value: float) -> str:
     """Return a number on an axis, as short as it is exact."""
     return f"{value:g}".replace("-", "−")

@@ -28,11 +28,11 @@ def positions_of(store: GraphStore, sample_ids: tuple[str, ...]) -> IntArray:
         InputError: If an id is not in the store; the nearest is offered.
     """
     index = pd.Index(store.samples["sample_id"])
-    found = index.get_indexer(pd.Index(list(sample_ids), dtype="str"))
+    found: IntArray = index.get_indexer(pd.Index(list(sample_ids), dtype="str")).astype(np.int64)
     for name, place in zip(sample_ids, found, strict=True):
         if place < 0:
             raise InputError(f"A sample must be in the store (got '{name[:40]}'). {suggest(name, index[:1000])}")
-    return found.astype(np.int64)
+    return found
 
 
 def judged(store: GraphStore, predictions: pd.DataFrame) -> pd.DataFrame:
@@ -61,7 +61,7 @@ def judged(store: GraphStore, predictions: pd.DataFrame) -> pd.DataFrame:
         error = np.abs(pd.to_numeric(frame["truth"], errors="coerce") - pd.to_numeric(frame["prediction"], errors="coerce")).to_numpy()
         right = error <= np.nanmedian(error) if np.isfinite(error).any() else np.zeros(len(frame), dtype=bool)
         score = np.where(right, -error, error)
-    frame["verdict"] = _verdicts(score, right, (frame["truth"] != "").to_numpy() & np.isfinite(score), bool(probability.shape[1]))
+    frame["verdict"] = _verdicts(score, right, (truth != "") & np.isfinite(score), bool(probability.shape[1]))
     frame["_score"] = np.nan_to_num(score)
     return frame
 

@@ -1,6 +1,6 @@
 """Store, run and scores -> what the page shows."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,8 @@ def collect(
         curves=_curves(frames.get("fidelity")),
         posts=tuple(posts),
         scored_by=scorer,
-        measure=_measure(occlusion),
+        measure=_measure(occlusion, "log_odds"),
+        fidelity_measure=_measure(frames.get("fidelity"), "probability"),
         users_shown=show_users,
         made_with={str(key): str(value) for key, value in run_summary.get("made_with", {}).items()},
     )
@@ -156,14 +157,14 @@ def _worths(
     return tuple(sorted(worths, key=lambda worth: -(worth.drop or worth.top_share or Estimate(value=0)).value))
 
 
-def _whole_set(frame: pd.DataFrame | None, level: str) -> dict[str, dict[str, Any]]:
+def _whole_set(frame: pd.DataFrame | None, level: str) -> dict[str, dict[Hashable, Any]]:
     if frame is None:
         return {}
     rows = frame[(frame["level"] == level) & (frame["sample_id"] == "")]
-    return {row["element"]: row for row in rows.to_dict("records")}
+    return {str(row["element"]): row for row in rows.to_dict("records")}
 
 
-def _triple(row: Mapping[str, Any], value: str, low: str, high: str) -> Estimate | None:
+def _triple(row: Mapping[Hashable, Any], value: str, low: str, high: str) -> Estimate | None:
     number = _number(row.get(value))
     return None if number is None else Estimate(value=number, low=_number(row.get(low)), high=_number(row.get(high)))
 
@@ -175,9 +176,10 @@ def _curves(frame: pd.DataFrame | None) -> tuple[Curve, ...]:
     curves = []
     for (side, chosen_by), part in rows.groupby(["element", "chosen_by"], sort=True):
         points = [(float(row["fraction"]), _triple(row, "score", "low", "high")) for row in part.to_dict("records")]
-        curves.append(Curve(side=side, chosen_by=chosen_by, points=tuple((x, estimate) for x, estimate in points if estimate)))
+        curves.append(Curve(side=str(side), chosen_by=str(chosen_by), points=tuple((x, estimate) for x, estimate in points if estimate)))
     return tuple(curves)
 
 
-def _measure(frame: pd.DataFrame | None) -> str:
-    return str(frame["measure"].iloc[0]) if frame is not None and len(frame) and "measure" in frame else "log_odds"
+def _measure(frame: pd.DataFrame | None, default: str) -> str:
+    """Return what an analysis measured its drops in."""
+    return str(frame["measure"].iloc[0]) if frame is not None and len(frame) and "measure" in frame else default

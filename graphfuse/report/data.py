@@ -133,6 +133,8 @@ class ReportData:
     """What the drawn edges' scores are: `occlusion`, `gradient` or `attention`; "" without."""
     measure: str = "log_odds"
     """What the drops are measured in: `log_odds`, `probability` or `change`."""
+    fidelity_measure: str = "probability"
+    """The same of fidelity."""
     users_shown: bool = False
     """Whether user ids are shown as they are."""
     made_with: Mapping[str, str] | None = None

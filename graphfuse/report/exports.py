@@ -28,9 +28,8 @@ FORMULA = re.compile(r"^[=+\-@\t\r\n＝＋－＠]")
 def export(source: Path, form: str, out: Path, *, sample_id: str | None = None, show_users: bool = False) -> dict[str, Any]:
     """Write a store or an analysis, or one sample of it, and return how many nodes, edges and rows were written.
 
-    `csv` writes a folder with `nodes.csv` and `edges.csv` (of an analysis also `scores.csv`), in which text that a
-    spreadsheet would run as a formula has a leading apostrophe; `pyg` writes a folder that `read_pyg` reads. The other formats
-    are one file. Features are written by `pyg` only.
+    Of a store, `csv` writes a folder with `nodes.csv` and `edges.csv`, and `pyg` a folder that `read_pyg` reads; everything else is one
+    file. In CSV, text that a spreadsheet would run as a formula has a leading apostrophe. Features are written by `pyg` only.
 
     Args:
         source: A store, or a folder that `analyse` wrote.
@@ -95,7 +94,7 @@ def _export_analysis(folder: Path, form: str, out: Path, sample_id: str | None) 
         if not len(scores):
             raise InputError(f"A sample must be among the scored (got '{sample_id[:40]}'). Run analyse with --samples {sample_id[:40]}.")
     if form == "csv":
-        _write_csv(out / "scores.csv", scores)
+        _write_csv(out, scores)
     else:
         write_json(out, {"scores": _records(scores)})
     return {"rows": len(scores), "out": str(out)}

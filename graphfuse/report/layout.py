@@ -6,7 +6,7 @@ from graphfuse.report.data import Link, Node, Picture, Post
 from graphfuse.report.words import reads_right_to_left, text_width, wrap
 
 WIDTH = 1000
-TEXT_LEFT, TEXT_WIDTH = 44, 420
+TEXT_LEFT, TEXT_WIDTH = 2, 440
 PICTURE_LEFT, PICTURE_WIDTH = 600, 396
 MOST_PICTURE_HEIGHT = 420
 FONT, LINE = 15, 21
@@ -44,6 +44,8 @@ class Block:
     tint: float
     """How strongly it is filled, in [0, 1]."""
     title: str
+    centred: bool = False
+    """Whether its lines start in the middle, so that a width guessed too large does not show."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,16 +204,18 @@ def _inline_blocks(nodes: list[Node], y: float, blocks: list[tuple[Key, Block]])
     x, height = float(TEXT_LEFT), 27.0
     for node in nodes:
         text = (wrap(node.label, TEXT_WIDTH - 16, FONT, 1) or [""])[0]
-        width = text_width(text, FONT) + 12
+        width = text_width(text, FONT) + 8
         if x + width > TEXT_LEFT + TEXT_WIDTH and x > TEXT_LEFT:
             x, y = float(TEXT_LEFT), y + height + 6
-        blocks.append((_key(node), _block(node, x, y, width, height, (Line(text=text, x=x + 6, y=y + 18.5),))))
+        blocks.append((_key(node), _block(node, x, y, width, height, (Line(text=text, x=x + width / 2, y=y + 18.5),), centred=True)))
         x += width + 4
     return y + height + GAP
 
 
-def _block(node: Node, x: float, y: float, width: float, height: float, lines: tuple[Line, ...]) -> Block:
-    return Block(key=key_of(*_key(node)), x=x, y=y, width=width, height=height, lines=lines, tint=node.importance, title=node.label)
+def _block(node: Node, x: float, y: float, width: float, height: float, lines: tuple[Line, ...], centred: bool = False) -> Block:
+    return Block(
+        centred=centred, key=key_of(*_key(node)), x=x, y=y, width=width, height=height, lines=lines, tint=node.importance, title=node.label
+    )
 
 
 def _pictures(pictures: tuple[Picture, ...], nodes: list[Node], y: float) -> tuple[list[Frame], list[tuple[Key, Region]], float]:
@@ -249,10 +253,10 @@ def _chips(nodes: list[Node], y: float) -> tuple[list[tuple[Key, Block]], float]
     x, y = float(TEXT_LEFT), y + 14
     for node in nodes[:MOST_CHIPS]:
         text = (wrap(node.label, 220, 13, 1) or [""])[0]
-        width = text_width(text, 13) + 24
+        width = text_width(text, 13) + 18
         if x + width > TEXT_LEFT + TEXT_WIDTH and x > TEXT_LEFT:
             x, y = float(TEXT_LEFT), y + CHIP_HEIGHT + CHIP_GAP
-        chips.append((_key(node), _block(node, x, y, width, CHIP_HEIGHT, (Line(text=text, x=x + 12, y=y + 18.5),))))
+        chips.append((_key(node), _block(node, x, y, width, CHIP_HEIGHT, (Line(text=text, x=x + width / 2, y=y + 18.5),), centred=True)))
         x += width + CHIP_GAP
     return chips, y + CHIP_HEIGHT if chips else y - 14
 
@@ -287,8 +291,10 @@ def _curve(link: Link, number: int, anchors: dict[Key, tuple[str, Block | Region
 def _leave(side: str, box: Block | Region, other: str, number: int) -> tuple[Point, Point]:
     """Return where a curve leaves a box, and the control point that says in which direction."""
     middle = box.y + box.height / 2
-    if side == "text" and other == "text":  # an arc on the left of the text
-        return (box.x, middle), (max(4.0, box.x - 26 - 4 * (number % 3)), middle)
+    if side == "text" and other == "text":
+        if box.width < TEXT_WIDTH:  # words in a line: an arc above them
+            return (box.x + box.width / 2, box.y), (box.x + box.width / 2, box.y - 15)
+        return (box.x + box.width, middle), (box.x + box.width + 26 + 5 * (number % 3), middle)
     if side == "text" and other == "chip":
         return (box.x + box.width, middle), (box.x + box.width + 60, middle)
     if side == "text":

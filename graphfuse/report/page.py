@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from graphfuse.core.files import write_bytes
-from graphfuse.report.charts import dot_plot, figure, interval, panels, worth_rows
+from graphfuse.report.charts import dot_plot, figure, fixed, interval, panels, worth_rows
 from graphfuse.report.data import ReportData
 from graphfuse.report.layout import WIDTH, key_of, lay_out
 from graphfuse.report.words import clean, metric_words, one_line
@@ -35,7 +35,7 @@ def render(data: ReportData) -> str:
     environment = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, finalize=_clean, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"figure": figure, "interval": interval, "one_line": one_line, "metric_words": metric_words}
+    environment.filters |= {"figure": figure, "fixed": fixed, "interval": interval, "one_line": one_line, "metric_words": metric_words}
     return environment.get_template("page.html.j2").render(
         data=data,
         style=Markup(style),
@@ -50,7 +50,7 @@ def render(data: ReportData) -> str:
         modality_rows=worth_rows(data.modalities, BAR),
         panels=panels(data.curves, 330, 190),
         drawings=[lay_out(post) for post in data.posts],
-        evidence={"probability": "probability", "change": "predicted value"}.get(data.measure, "log-odds"),
+        measures={"log_odds": "log-odds", "probability": "probability", "change": "predicted value"},
     )
 
 

@@ -1,6 +1,6 @@
 """One sample of a store -> what is drawn of it."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from graphfuse.report.pictures import thumbnail
 from graphfuse.report.words import clean, node_words
 from graphfuse.store.graph_store import GraphStore
 
-MOST_LINKS = 10
+MOST_LINKS = 8
 """Edges drawn per sample."""
-FAINTEST = 0.02
+FAINTEST = 0.05
 """Edges weaker than this share of the strongest are not drawn."""
 
 
@@ -78,7 +78,7 @@ def _nodes(units: Mapping[str, pd.DataFrame], names: Names) -> tuple[list[Node],
             if {"x0", "y0", "x1", "y1"} <= row.keys():
                 paths.setdefault(int(row["picture"]), str(row["path"]))
                 place = list(paths).index(int(row["picture"]))
-                box = tuple(float(row[side]) for side in ("x0", "y0", "x1", "y1"))
+                box = (float(row["x0"]), float(row["y0"]), float(row["x1"]), float(row["y1"]))
                 nodes.append(Node(node_type=node_type, index=index, label=_place(box), group=str(place), box=box))
             else:
                 nodes.append(
@@ -87,7 +87,7 @@ def _nodes(units: Mapping[str, pd.DataFrame], names: Names) -> tuple[list[Node],
     return nodes, list(paths.values())
 
 
-def _label(node_type: str, index: int, row: Mapping[str, Any], names: Names) -> str:
+def _label(node_type: str, index: int, row: Mapping[Hashable, Any], names: Names) -> str:
     if "text" in row:
         return clean(str(row["text"]))
     if "interaction_id" in row:
@@ -101,7 +101,7 @@ def _label(node_type: str, index: int, row: Mapping[str, Any], names: Names) -> 
     return f"{node_words(node_type)} {index + 1}"
 
 
-def _place(box: tuple[float, ...]) -> str:
+def _place(box: tuple[float, float, float, float]) -> str:
     """Return where a region lies: 'top left', 'middle', ... with its extent in percent."""
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     column = ("left", "centre", "right")[min(int(x * 3), 2)]

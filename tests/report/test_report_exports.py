@@ -114,8 +114,8 @@ def test_an_analysis_becomes_a_graph_with_scores_on_its_edges(store, analysis, t
 
 
 def test_the_scores_of_an_analysis_are_exported_as_they_are(store, analysis, tmp_path):
-    figures = export(analysis, "csv", tmp_path / "out")
-    assert len(pd.read_csv(tmp_path / "out" / "scores.csv")) == figures["rows"]
+    figures = export(analysis, "csv", tmp_path / "scores.csv")
+    assert len(pd.read_csv(tmp_path / "scores.csv")) == figures["rows"]
     export(analysis, "json", tmp_path / "one.json", sample_id="post-1037")
     rows = json.loads((tmp_path / "one.json").read_text())["scores"]
     assert {row["sample_id"] for row in rows} == {"post-1037"}
