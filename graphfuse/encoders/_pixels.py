@@ -19,8 +19,8 @@ SCALES = 3
 def hue_saturation(rgb: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return hue in 0..1, chroma and value of every pixel."""
     red, green, blue = (rgb[..., channel] for channel in range(3))
-    value = rgb.max(axis=-1)
-    chroma = value - rgb.min(axis=-1)
+    value = np.maximum(np.maximum(red, green), blue)  # thrice as fast as a maximum over an axis of three
+    chroma = value - np.minimum(np.minimum(red, green), blue)
     safe = np.where(chroma > 0, chroma, 1)
     hue = np.where(value == red, (green - blue) / safe, np.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe))
     return ((hue / 6) % 1).astype(np.float32, copy=False), chroma, value
@@ -40,12 +40,12 @@ def weighted_histogram(place: FloatArray, weight: FloatArray, bins: int, *, cycl
     return total.reshape(count, bins).astype(np.float32)
 
 
-def colour(rgb: FloatArray, weight: FloatArray) -> FloatArray:
+def colour(rgb: FloatArray, hues: tuple[FloatArray, FloatArray, FloatArray], weight: FloatArray) -> FloatArray:
     """Return hue, lightness-of-colour and grey histograms under a pixel weight, and the weighted mean colour and deviation.
 
-    [n, 2 * HUES + GREYS + 6].
+    `hues` is what `hue_saturation` gave.  [n, 2 * HUES + GREYS + 6].
     """
-    hue, chroma, value = hue_saturation(rgb)
+    hue, chroma, value = hues
     size = weight.shape[1] * weight.shape[2]
     total = weight.reshape(len(weight), -1).sum(axis=1)[:, None] + 1e-3 * size
     bright = np.clip((value - 0.35) / 0.4, 0, 1)  # brown and orange share a hue
@@ -54,15 +54,16 @@ def colour(rgb: FloatArray, weight: FloatArray) -> FloatArray:
         weighted_histogram(hue * HUES, weight * chroma * (1 - bright), HUES, cyclic=True),
         weighted_histogram(value * (GREYS - 1), weight * (1 - chroma) ** 2, GREYS, cyclic=False),
     ]
-    mean = (rgb * weight[..., None]).sum(axis=(1, 2)) / total
-    spread = np.sqrt(np.maximum((np.square(rgb) * weight[..., None]).sum(axis=(1, 2)) / total - mean**2, 0))
+    mean = np.einsum("nijc,nij->nc", rgb, weight) / total
+    spread = np.sqrt(np.maximum(np.einsum("nijc,nijc,nij->nc", rgb, rgb, weight) / total - mean**2, 0))
     return np.concatenate([*(np.sqrt(part / total) for part in parts), mean, spread], axis=1)
 
 
 def foreground(rgb: FloatArray) -> FloatArray:
     """Return how much each pixel differs from the border's median colour, 0..1.  [n, S, S]."""
     border = np.concatenate([rgb[:, 0], rgb[:, -1], rgb[:, :, 0], rgb[:, :, -1]], axis=1)
-    distance = np.sqrt(np.square(rgb - np.median(border, axis=1)[:, None, None, :]).sum(axis=-1))
+    difference = rgb - np.median(border, axis=1)[:, None, None, :]
+    distance = np.sqrt(np.einsum("nijc,nijc->nij", difference, difference))
     reach = np.partition(distance.reshape(len(rgb), -1), -8, axis=1)[:, -8][:, None, None]  # strongest pixels, outliers aside
     edge = 0.5 * np.maximum(reach, 0.12)  # a nearly plain cell has no foreground
     return np.clip((distance - 0.6 * edge) / (0.8 * edge), 0, 1).astype(np.float32)

@@ -9,7 +9,7 @@ from PIL.Image import Resampling
 
 from graphfuse.core.sockets import ImageEncoder
 from graphfuse.core.tables import FloatArray
-from graphfuse.encoders._pixels import GREYS, HARMONICS, HUES, ORIENTATIONS, RADII, SCALES, colour, edges, foreground, shape
+from graphfuse.encoders._pixels import GREYS, HARMONICS, HUES, ORIENTATIONS, RADII, SCALES, colour, edges, foreground, hue_saturation, shape
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -64,5 +64,6 @@ def _statistics(tiles: np.ndarray) -> FloatArray:
     rgb: FloatArray = np.divide(tiles, 255, dtype=np.float32)
     grey: FloatArray = rgb @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     mask = foreground(rgb)
-    parts = [colour(rgb, np.ones_like(grey)), colour(rgb, mask), shape(mask), edges(grey)]
+    hues = hue_saturation(rgb)
+    parts = [colour(rgb, hues, np.ones_like(grey)), colour(rgb, hues, mask), shape(mask), edges(grey)]
     return np.concatenate(parts, axis=1).astype(np.float32)
