@@ -4,9 +4,12 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from toy_plugins import contents, toy_json, toy_manifest, toy_recipe
 
 from graphfuse.conversion.fit import fit_states
@@ -219,3 +222,17 @@ def test_pictures_of_another_size_are_other_inputs(tmp_path):
     picture.write_bytes(b"other")
     with pytest.raises(ConfigError, match="pictures are others"):
         run(tmp_path / "store", manifest)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["", "one", "two words", "broken"]), st.sampled_from(["yes", "no", "", "new"])), max_size=9))
+def test_every_row_is_a_sample_or_in_quarantine(rows):
+    manifest = toy_manifest(6 + len(rows))
+    for position, (text, label) in enumerate(rows, start=6):
+        manifest.samples.loc[position, ["text", "label"]] = [text, label]
+    with TemporaryDirectory() as folder:
+        summary = run(Path(folder) / "store", manifest)
+        quarantine = read_frame(Path(folder) / "store" / "quarantine.parquet")
+    assert summary["num_samples"] + summary["dropped"] == len(manifest)
+    assert summary["rejections"].get("unknown_class", 0) == sum(label == "new" for _, label in rows)
+    assert len(quarantine) == sum(summary["rejections"].values())
