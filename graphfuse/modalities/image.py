@@ -17,6 +17,7 @@ from graphfuse.modalities._columns import require_columns
 from graphfuse.modalities._encoding import build_image_encoder
 from graphfuse.modalities._pictures import Picture, PictureError, decode, find_picture
 from graphfuse.modalities._settings import checked_encoder
+from graphfuse.modalities._standard import fit_standard, standardised
 
 BATCH = 32
 """Pictures decoded at a time: bounds memory."""
@@ -60,6 +61,8 @@ class Image(Modality):
     """Larger files are refused (`image_too_large`)."""
     size: PositiveInt = 512
     """Longest side in pixels that the encoder sees; larger pictures are reduced."""
+    standardise: bool = True
+    """Subtract the train rows' mean vector and divide by their deviation."""
     encoder: Mapping[str, Any] = field(default_factory=lambda: {"name": "image_statistics"})
 
     def __post_init__(self) -> None:
@@ -69,13 +72,13 @@ class Image(Modality):
         checked_encoder(build_image_encoder, self.encoder)
 
     def fit(self, manifest: Manifest) -> State:
-        """Learn nothing, but check that there are pictures.
+        """Learn the mean and deviation of the regions' vectors.
 
         Raises:
             InputError: If the data set names no pictures.
         """
         require_columns(manifest.samples, ["pictures"], "samples", "modalities.image (dataset.pictures)")
-        return {}
+        return fit_standard(self, manifest) if self.standardise else {}
 
     def channels(self, state: State) -> int:
         """Return the encoder's channels."""
@@ -97,10 +100,11 @@ class Image(Modality):
         rejections += broken
         # 3. Lay them in tables.
         kept = [(item, array) for item, array in zip(items, arrays, strict=True) if len(array)]
+        x = np.concatenate([array for _, array in kept]) if kept else np.zeros((0, self.channels(state)), dtype=np.float32)
         return NodeTable(
             node_type=self.node_type,
             sample=np.repeat([item.sample for item, _ in kept], [len(array) for _, array in kept]).astype(np.int64),
-            x=np.concatenate([array for _, array in kept]) if kept else np.zeros((0, self.channels(state)), dtype=np.float32),
+            x=standardised(x, state),
             units=_units([item for item, _ in kept]),
             rejections=tuple(sorted((_rejection(chunk, *found) for found in rejections), key=lambda found: found.row)),
         )

@@ -15,6 +15,7 @@ from graphfuse.modalities._columns import require_columns, source_rows
 from graphfuse.modalities._encoding import build_text_encoder, encode_texts
 from graphfuse.modalities._settings import checked_encoder
 from graphfuse.modalities._spans import Unit, cut
+from graphfuse.modalities._standard import fit_standard, standardised
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,8 @@ class Text(Modality):
     """Of a longer text only the beginning is used; the cut is noted (`text_too_long`)."""
     max_spans: PositiveInt = 256
     """Of a text with more spans only the first are used; the cut is noted (`text_too_long`)."""
+    standardise: bool = True
+    """Subtract the train rows' mean vector and divide by their deviation."""
     encoder: Mapping[str, Any] = field(default_factory=lambda: {"name": "hashed_ngrams"})
 
     def __post_init__(self) -> None:
@@ -50,13 +53,13 @@ class Text(Modality):
         return (self.column,) if isinstance(self.column, str) else self.column
 
     def fit(self, manifest: Manifest) -> State:
-        """Learn nothing, but check that the columns are there.
+        """Learn the mean and deviation of the spans' vectors.
 
         Raises:
             InputError: If a text column is missing.
         """
         require_columns(manifest.samples, self.columns, "samples", "modalities.text.column")
-        return {}
+        return fit_standard(self, manifest) if self.standardise else {}
 
     def channels(self, state: State) -> int:
         """Return the encoder's channels."""
@@ -83,7 +86,7 @@ class Text(Modality):
         return NodeTable(
             node_type=self.node_type,
             sample=np.repeat(np.arange(len(texts)) // len(self.columns), [len(part) for part in spans]).astype(np.int64),
-            x=x.astype(np.float32, copy=False),
+            x=standardised(x.astype(np.float32, copy=False), state),
             units=self._units([texts[item] for item in used], [spans[item] for item in used], used),
             rejections=tuple(self._rejections(chunk, whole, all_spans)),
         )
