@@ -185,10 +185,12 @@ def _quiet(folder: Path) -> Iterator[None]:
     except Exception as error:
         if any("auto_map" in read_settings(folder, name) for name in ("config.json", "tokenizer_config.json")):
             raise UnsafeError(
-                f"A model must work without code of its own (got '{folder.name[:40]}', whose auto_map names some). Use a model that transformers knows."
+                f"A model must work without code of its own (got '{folder.name[:40]}', whose auto_map names some). "
+                "Use a model that transformers knows."
             ) from error
         raise InputError(
-            f"A model folder must load with transformers (got '{folder.name[:40]}': {' '.join(str(error).split())[:120]}). Fetch it again, or use another model."
+            f"A model folder must load with transformers (got '{folder.name[:40]}': {' '.join(str(error).split())[:120]}). "
+            "Fetch it again, or use another model."
         ) from error
     finally:
         logging.set_verbosity(verbosity)

@@ -102,7 +102,12 @@ def shape(mask: FloatArray) -> FloatArray:
     xx, yy, xy = ((mask * left * right).sum(axis=(1, 2)) / total for left, right in ((dx, dx), (dy, dy), (dx, dy)))
     difference = np.sqrt((xx - yy) ** 2 + 4 * xy**2)
     plain = np.stack(
-        [mask.mean(axis=(1, 2)), covered.sum(axis=1) / possible.sum(axis=1), difference / (xx + yy + 1e-4), np.sqrt(xx + yy) / reach],
+        [
+            mask.mean(axis=(1, 2)),
+            covered.sum(axis=1) / possible.sum(axis=1),
+            difference / (xx + yy + 1e-4),
+            np.minimum(np.sqrt(xx + yy) / reach, 1),
+        ],
         axis=1,
     )
     return np.concatenate([plain, profile, *rounds], axis=1)

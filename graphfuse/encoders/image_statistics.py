@@ -14,7 +14,7 @@ from graphfuse.encoders._pixels import GREYS, HARMONICS, HUES, ORIENTATIONS, RAD
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-VERSION = 1
+VERSION = 2
 """Part of the cache key: raise it whenever the same picture would give another vector."""
 
 SIDE = 24

