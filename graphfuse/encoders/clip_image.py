@@ -33,7 +33,7 @@ class ClipImage(ImageEncoder):
     """
 
     model: str
-    """A folder (relative to where the command runs), or a hub name (`owner/name`; set HF_HUB_OFFLINE=1 to use only what was fetched before)."""
+    """A folder (relative to where the command runs), or a hub name (`owner/name`; HF_HUB_OFFLINE=1 allows only what is cached)."""
     regions: Literal["crop", "patch"] = "crop"
 
     @property

@@ -23,7 +23,7 @@ class ClipText(TextEncoder):
     """
 
     model: str
-    """A folder (relative to where the command runs), or a hub name (`owner/name`; set HF_HUB_OFFLINE=1 to use only what was fetched before)."""
+    """A folder (relative to where the command runs), or a hub name (`owner/name`; HF_HUB_OFFLINE=1 allows only what is cached)."""
 
     @property
     def channels(self) -> int:
