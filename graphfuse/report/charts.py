@@ -86,7 +86,9 @@ def figure(value: float | None) -> str:
 
 def fixed(value: float | None, digits: int = 2) -> str:
     """Return a number with a fixed number of digits, for columns."""
-    return "–" if value is None else f"{value:,.{digits}f}".replace("-", "−")
+    if value is None:
+        return "–"
+    return f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")  # + 0.0: no negative zero
 
 
 def tick(value: float) -> str:
@@ -117,7 +119,9 @@ def worth_rows(worths: Sequence[Worth], width: float) -> tuple[Row, ...]:
 def dot_plot(metric: Metric, width: float) -> DotPlot:
     """Return one metric's dots on a scale that holds all intervals."""
     ends = _ends(estimate for _, estimate in metric.models)
-    ticks = _ticks(min(ends), max(ends), 4)
+    # a scale that is too fine would make chance look like a difference
+    room = max(0.0, 0.1 * max(map(abs, ends)) - (max(ends) - min(ends))) / 2
+    ticks = _ticks(min(ends) - room, max(ends) + room, 4)
     low, high = min(ticks[0], *ends), max(ticks[-1], *ends)
 
     def at(value: float | None) -> float | None:

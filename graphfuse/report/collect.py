@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graphfuse.core.schema import GraphSchema, edge_name, parse_edge_name, reverse_edge_type
+from graphfuse.core.schema import EdgeType, GraphSchema, edge_name, parse_edge_name, reverse_edge_type
 from graphfuse.core.tables import ScoreTable
 from graphfuse.report.choose import choose, judged, positions_of
 from graphfuse.report.data import Curve, Estimate, Metric, ReportData, Worth
@@ -86,9 +86,14 @@ def edge_kinds(schema: GraphSchema) -> dict[str, int]:
     types = set(schema.edge_types)
     twins = {twin for edge_type in schema.edge_types if (twin := reverse_edge_type(edge_type)) in types}
     forward = [edge_type for edge_type in schema.edge_types if edge_type not in twins]
-    forward.sort(key=lambda edge_type: not schema.is_cross_modal(edge_type) or "sample" in (edge_type[0], edge_type[2]))
+    forward.sort(key=lambda edge_type: not _crosses(edge_type, schema))
     numbers = {edge_name(edge_type): number for number, edge_type in enumerate(forward)}
     return numbers | {edge_name(twin): numbers[edge_name(other)] for other in forward if (twin := reverse_edge_type(other)) in types}
+
+
+def _crosses(edge_type: EdgeType, schema: GraphSchema) -> bool:
+    """Return whether an edge type joins two modalities with content; the sample node has none."""
+    return schema.is_cross_modal(edge_type) and "sample" not in (schema.modality_by_node_type[end] for end in (edge_type[0], edge_type[2]))
 
 
 def _kind_names(kinds: Mapping[str, int]) -> tuple[str, ...]:
@@ -139,7 +144,7 @@ def _worths(
     worths = []
     for element in dict.fromkeys([*lost, *looked]):
         row, view = lost.get(element, {}), looked.get(element, {})
-        cross = level == "edge_type" and schema.is_cross_modal(parse_edge_name(element))
+        cross = level == "edge_type" and _crosses(parse_edge_name(element), schema)
         worths.append(
             Worth(
                 name=kind_words(element),

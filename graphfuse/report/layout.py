@@ -16,7 +16,8 @@ MOST_SPANS = 16
 """Spans drawn as blocks; those that no drawn edge touches give way first."""
 MOST_WORDS = 240
 MOST_CHIPS = 24
-CHIP_HEIGHT, CHIP_GAP = 28, 8
+CHIP_HEIGHT, CHIP_GAP, CHIP_MARGIN = 28, 8, 14
+GUTTER = 484
 PICTURE_GAP = 14
 TOP = 8
 
@@ -125,7 +126,7 @@ def lay_out(post: Post) -> Drawing:
     regions = [node for node in post.nodes if node.box is not None]
     others = [node for node in post.nodes if node.box is None and node.node_type != "text_span"]
     shown, hidden = _most_telling(spans, touched)
-    named = [node for node in others if node.node_type != "sample" or _key(node) in touched]
+    named = [node for node in others if node.node_type != "sample"]
     # the shorter side is centred beside the taller, so that the curves stay flat
     picture_height = _pictures(post.pictures, regions, TOP)[2]
     text_height = _chips(named, _blocks(shown, TOP)[2])[1]
@@ -133,7 +134,10 @@ def lay_out(post: Post) -> Drawing:
     blocks, headings, text_bottom = _blocks(shown, TOP + (height - text_height) / 2)
     chips, _ = _chips(named, text_bottom)
     frames, placed, _ = _pictures(post.pictures, regions, TOP + (height - picture_height) / 2)
-    anchors = _anchors(blocks, placed, chips)
+    own = [node for node in others if node.node_type == "sample" and _key(node) in touched]
+    # the post itself stands in the gutter, so that its edges do not cross the words
+    itself, _ = _chips(own, TOP + height - CHIP_HEIGHT - CHIP_MARGIN, GUTTER)
+    anchors = _anchors(blocks, placed, chips, itself)
     labels = {_key(node): node.label for node in post.nodes}
     drawn = [link for link in post.links if link.source in anchors and link.target in anchors]
     curves = [_curve(link, number, anchors, labels) for number, link in enumerate(drawn)]
@@ -144,7 +148,7 @@ def lay_out(post: Post) -> Drawing:
         hidden_spans=hidden,
         frames=tuple(frames),
         regions=tuple(region for _, region in placed),
-        chips=tuple(chip for _, chip in chips),
+        chips=tuple(chip for _, chip in [*chips, *itself]),
         curves=tuple(curves),
         undrawn=tuple(link for link in post.links if link not in drawn),
     )
@@ -247,26 +251,27 @@ def _pictures(pictures: tuple[Picture, ...], nodes: list[Node], y: float) -> tup
     return frames, regions, y - PICTURE_GAP if pictures else y
 
 
-def _chips(nodes: list[Node], y: float) -> tuple[list[tuple[Key, Block]], float]:
-    """Return users, interactions and the post itself, below the text, and where they end."""
+def _chips(nodes: list[Node], y: float, left: float = TEXT_LEFT) -> tuple[list[tuple[Key, Block]], float]:
+    """Return users and interactions, below the text, or the post itself, and where they end."""
     chips: list[tuple[Key, Block]] = []
-    x, y = float(TEXT_LEFT), y + 14
+    x, y = left, y + CHIP_MARGIN
     for node in nodes[:MOST_CHIPS]:
         text = (wrap(node.label, 220, 13, 1) or [""])[0]
         width = text_width(text, 13) + 18
-        if x + width > TEXT_LEFT + TEXT_WIDTH and x > TEXT_LEFT:
-            x, y = float(TEXT_LEFT), y + CHIP_HEIGHT + CHIP_GAP
+        if x + width > left + TEXT_WIDTH and x > left:
+            x, y = left, y + CHIP_HEIGHT + CHIP_GAP
         chips.append((_key(node), _block(node, x, y, width, CHIP_HEIGHT, (Line(text=text, x=x + width / 2, y=y + 18.5),), centred=True)))
         x += width + CHIP_GAP
-    return chips, y + CHIP_HEIGHT if chips else y - 14
+    return chips, y + CHIP_HEIGHT if chips else y - CHIP_MARGIN
 
 
 def _anchors(
-    blocks: list[tuple[Key, Block]], regions: list[tuple[Key, Region]], chips: list[tuple[Key, Block]]
+    blocks: list[tuple[Key, Block]], regions: list[tuple[Key, Region]], chips: list[tuple[Key, Block]], itself: list[tuple[Key, Block]]
 ) -> dict[Key, tuple[str, Block | Region]]:
     places: dict[Key, tuple[str, Block | Region]] = {key: ("text", block) for key, block in blocks}
     places |= {key: ("region", region) for key, region in regions}
-    return places | {key: ("chip", chip) for key, chip in chips}
+    places |= {key: ("chip", chip) for key, chip in chips}
+    return places | {key: ("post", chip) for key, chip in itself}
 
 
 def _curve(link: Link, number: int, anchors: dict[Key, tuple[str, Block | Region]], labels: dict[Key, str]) -> Curve:
@@ -289,22 +294,40 @@ def _curve(link: Link, number: int, anchors: dict[Key, tuple[str, Block | Region
 
 
 def _leave(side: str, box: Block | Region, other: str, number: int) -> tuple[Point, Point]:
-    """Return where a curve leaves a box, and the control point that says in which direction."""
-    middle = box.y + box.height / 2
-    if side == "text" and other == "text":
-        if box.width < TEXT_WIDTH:  # words in a line: an arc above them
-            return (box.x + box.width / 2, box.y), (box.x + box.width / 2, box.y - 15)
-        return (box.x + box.width, middle), (box.x + box.width + 26 + 5 * (number % 3), middle)
-    if side == "text" and other == "chip":
-        return (box.x + box.width, middle), (box.x + box.width + 60, middle)
-    if side == "text":
-        return (box.x + box.width, middle), (max(box.x + box.width + 70, 545), middle)
-    if side == "chip":
-        centre = box.x + box.width / 2
-        return (centre, box.y), (centre, box.y - 44)
-    centre = box.x + box.width / 2
-    if other == "region":  # a bow inside the picture
-        return (centre, middle), (centre + 22, middle - 26)
-    if other == "chip":
-        return (centre, middle), (centre, middle + 60)
+    """Return where a curve leaves a box, and the control point that says in which direction.
+
+    Args:
+        side: What the box is: `text`, `region`, `chip` or `post`.
+        box: Where it stands.
+        other: What the other end is.
+        number: Of the edge, so that neighbours bend differently.
+    """
+    left, right, top = box.x, box.x + box.width, box.y
+    centre, middle = box.x + box.width / 2, box.y + box.height / 2
+    bend = 5 * (number % 3)
+    match side, other:
+        case "text", "text" if box.width < TEXT_WIDTH:  # words in a line: an arc above them
+            return (centre, top), (centre, top - 15)
+        case "text", "text":
+            return (right, middle), (right + 26 + bend, middle)
+        case "text", "region":
+            return (right, middle), (right + 90, middle)
+        case "text", "post":
+            return (right, middle), (right + 50 + bend, middle)
+        case "text", _:
+            return (right, middle), (right + 40, middle)
+        case "post", "text":
+            return (centre, top), (centre, top - 40)
+        case "post", "region":
+            return (right, middle), (right + 60, middle)
+        case "post", _:
+            return (left, middle), (left - 30, middle)
+        case "chip", "post":
+            return (right, middle), (right + 30, middle)
+        case "chip", _:
+            return (centre, top), (centre, top - 34)
+        case "region", "region":  # a bow inside the picture
+            return (centre, middle), (centre + 22, middle - 26)
+        case "region", "chip":
+            return (centre, middle), (centre, middle + 60)
     return (centre, middle), (min(centre - 40, 560), middle)

@@ -1,11 +1,14 @@
 """How well scores rank edges whose truth is known."""
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from graphfuse.core.errors import InputError
 from graphfuse.core.tables import ScoreTable
+from graphfuse.store.frames import read_frame
 
 EDGE = ["sample_id", "element", "source", "target"]
 
@@ -36,6 +39,17 @@ def roc_auc_of_edges(table: ScoreTable, truth: pd.DataFrame, *, per_sample: bool
         return _auc(score, planted)
     groups = pd.Series(np.arange(len(frame))).groupby(frame["sample_id"].to_numpy(), sort=True).indices.values()
     return float(np.mean([_auc(score[rows], planted[rows]) for rows in groups if 0 < planted[rows].sum() < len(rows)]))
+
+
+def auc_of_planted(scores: Path, planted: Path) -> float:
+    """Return `roc_auc_of_edges` of an analysis of made posts, whose answer is known.
+
+    Args:
+        scores: The Parquet file of an analysis.
+        planted: `planted.csv` beside the made posts; its sentences are text spans, its cells picture regions.
+    """
+    truth = pd.read_csv(planted, dtype={"post_id": "str"}).rename(columns={"post_id": "sample_id", "sentence": "source", "cell": "target"})
+    return roc_auc_of_edges(ScoreTable(frame=read_frame(scores)), truth.assign(element="text_span__may_match__image_region"))
 
 
 def _auc(score: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> float:
