@@ -82,6 +82,14 @@ def load_experiment(path: Path | str, overrides: Sequence[str] = (), allowed: Se
     return _experiment(value, path.parent, (*allowed, *_named_packages(value)))
 
 
+def as_experiment(experiment: Experiment | Path | str, overrides: Sequence[str] = (), allowed: Sequence[str] = ()) -> Experiment:
+    """Return an experiment read from its file, or one that was already read, with the overrides applied."""
+    if not isinstance(experiment, Experiment):
+        return load_experiment(experiment, overrides, allowed)
+    value = apply_overrides(experiment.to_json(), overrides)
+    return Experiment.from_json(value, experiment.folder, (*experiment.allowed, *allowed))
+
+
 def apply_overrides(value: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """Return the settings with each `a.b=c` set; list items are named by their position.
 

@@ -4,19 +4,14 @@ Each returns the figures that `--json` prints. Heavy packages are imported where
 module costs nothing.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphfuse.core.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from graphfuse.config import Experiment, Section
-    from graphfuse.store.graph_store import GraphStore
+    from graphfuse.config import Experiment
 
 Figures = dict[str, Any]
 Progress = Callable[[int, int, str], None]
@@ -34,12 +29,14 @@ def demo(out: str | Path = "demo", *, progress: Progress = _silent) -> Figures:
     by the same experiment without the other modality. Repeating the call resumes an interrupted one.
     """
     from graphfuse.config import load_experiment
+    from graphfuse.conversion.recipe import with_only
     from graphfuse.core.files import write_bytes
+    from graphfuse.report.ranking import auc_of_planted
 
-    out = Path(out)
+    out, planted = Path(out), Path(out) / "posts" / "planted.csv"
     write_bytes(out / "experiment.yaml", Path(__file__).with_name("demo.yaml").read_bytes())
     fused = load_experiment(out / "experiment.yaml")
-    variants = {"fused": fused, "text only": _with_only(fused, "text"), "image only": _with_only(fused, "image")}
+    variants = {"fused": fused, "text only": with_only(fused, "text"), "image only": with_only(fused, "image")}
     stores, runs = {}, {}
     for name, experiment in variants.items():
         folder = name.replace(" ", "-")
@@ -57,25 +54,9 @@ def demo(out: str | Path = "demo", *, progress: Progress = _silent) -> Figures:
         **{key: stores["fused"][key] for key in ("store", "num_samples", "nodes", "edges")},
         "metric": "accuracy",
         "test": {name: run["splits"]["test"]["metrics"]["accuracy"]["mean"] for name, run in runs.items()},
+        "planted_edges_auc": {name: auc_of_planted(out / "analysis" / f"{name}.parquet", planted) for name in ("attention", "occlusion")},
         "report": looked["report"],
     }
-
-
-def _with_only(experiment: "Experiment", modality: str) -> "Experiment":
-    """Return the experiment with one modality and with the edges that remain possible."""
-    from graphfuse.conversion.recipe import Recipe
-    from graphfuse.core.build import build
-
-    kept = replace(experiment, modalities=tuple(part for part in experiment.modalities if part.name == modality), edges=())
-    node_types = Recipe.build(kept).node_types
-
-    def is_possible(section: "Section") -> bool:
-        try:
-            return bool(build("edges", section.to_dict(), "edges").edge_types(node_types))
-        except ConfigError:  # it links a type that is no longer there
-            return False
-
-    return replace(kept, edges=tuple(section for section in experiment.edges if is_possible(section)))
 
 
 def init(table: str | Path, out: str | Path = "experiment.yaml") -> Figures:
@@ -127,13 +108,14 @@ def convert(
         ConfigError: If a setting is wrong; all of them at once.
         InputError: If the data cannot be used, or `strict` and a part of it cannot.
     """
+    from graphfuse.config import as_experiment
     from graphfuse.conversion.recipe import Recipe
     from graphfuse.conversion.run import convert as convert_manifest
     from graphfuse.core.build import build
 
     if engine != "local":
         raise ConfigError(f"--engine: must be local (got '{engine[:40]}').")
-    loaded = _loaded(experiment, overrides, allowed)
+    loaded = as_experiment(experiment, overrides, allowed)
     recipe = Recipe.build(loaded)
     manifest = build("datasets", loaded.dataset.to_dict(), "dataset", loaded.allowed).manifest(loaded.folder)
     summary = convert_manifest(
@@ -145,19 +127,14 @@ def convert(
 def inspect(store: str | Path, sample: str | None = None) -> Figures:
     """Return what is in a store: types, counts, splits, what was not used; or the nodes and edges of one sample."""
     from graphfuse.conversion.finish import summarise
-    from graphfuse.core.schema import edge_name
-    from graphfuse.report.choose import positions_of
+    from graphfuse.report.describe import describe_sample
     from graphfuse.store.graph_store import open_store
 
     opened = open_store(store)
     if sample is None:
         channels = dict(opened.schema.channels_by_node_type)
         return {"store": str(store), "channels": channels, "target": opened.target.to_json(), **summarise(opened.path)}
-    (position,) = positions_of(opened, (sample,))
-    graph = opened.sample(int(position))
-    nodes = {name: _records(opened.units(name, int(position))) for name in opened.schema.node_types}
-    edges = {edge_name(kind): graph[kind].edge_index.t().tolist() for kind in opened.schema.edge_types}
-    return {"sample": _records(opened.samples.iloc[[position]])[0], "nodes": nodes, "edges": edges}
+    return describe_sample(opened, sample)
 
 
 def train(
@@ -184,14 +161,16 @@ def train(
     Raises:
         ConfigError: If a setting is wrong, or the store was converted with other ones.
     """
+    from graphfuse.config import as_experiment
+    from graphfuse.conversion.inputs import check_trainable
     from graphfuse.core.build import build
     from graphfuse.store.graph_store import open_store
     from graphfuse.training.fit import fit
 
-    loaded = _loaded(experiment, overrides, allowed)
+    loaded = as_experiment(experiment, overrides, allowed)
     opened = open_store(store)
     settings = loaded.to_json()
-    _check_same_recipe(settings, opened)
+    check_trainable(settings, opened.recipe)
     model = build("models", settings["model"], "model", loaded.allowed)
     task = build("tasks", settings["task"], "task", loaded.allowed)
     summary = fit(opened, settings, model, task, loaded.train, Path(out), resume=resume, progress=progress)
@@ -317,33 +296,3 @@ def export(source: str | Path, form: str, out: str | Path, sample: str | None = 
     from graphfuse.report.exports import export as write_export
 
     return {"out": str(out), "format": form, **write_export(Path(source), form, Path(out), sample_id=sample, show_users=show_users)}
-
-
-def _loaded(experiment: "Experiment | str | Path", overrides: Sequence[str], allowed: Sequence[str]) -> "Experiment":
-    """Return an experiment read from its file, or one that was already read, with the overrides applied."""
-    from graphfuse.config import Experiment, apply_overrides, load_experiment
-
-    if not isinstance(experiment, Experiment):
-        return load_experiment(experiment, overrides, allowed)
-    value = apply_overrides(experiment.to_json(), overrides)
-    return Experiment.from_json(value, experiment.folder, (*experiment.allowed, *allowed))
-
-
-def _check_same_recipe(settings: Figures, store: "GraphStore") -> None:
-    """Refuse to train on graphs that other settings made; what only training reads, and where files lie, may differ."""
-    different = [key for key in ("dataset", "modalities", "edges") if _without_paths(settings[key]) != _without_paths(store.recipe[key])]
-    if different:
-        raise ConfigError(
-            f"{key}: the store was converted with other settings. Convert again, or undo the change to {key}." for key in different
-        )
-
-
-def _without_paths(value: Any) -> Any:  # noqa: ANN401  (any JSON value)
-    if isinstance(value, dict):
-        return {key: _without_paths(item) for key, item in value.items() if key not in ("path", "folder")}
-    return [_without_paths(item) for item in value] if isinstance(value, list) else value
-
-
-def _records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
-    """Return the rows as JSON values; what is missing is null."""
-    return list(json.loads(frame.to_json(orient="records", force_ascii=False)))

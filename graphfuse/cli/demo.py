@@ -30,4 +30,6 @@ def _lines(figures: Figures) -> Iterator[str]:
     yield f"Test {figures['metric']}, where the label lies only in which word goes with which region:"
     for name, value in figures["test"].items():
         yield f"  {name:<11} {value:.3f}"
+    found = ", ".join(f"{value:.3f} by {name}" for name, value in figures["planted_edges_auc"].items())
+    yield f"The edges that were planted rank first among all candidates: ROC AUC {found}"
     yield f"Report: {figures['report']}"

@@ -87,6 +87,30 @@ def _picture_sizes(manifest: Manifest) -> npt.NDArray[np.int64]:
     return np.array(sizes, dtype=np.int64)
 
 
+def check_trainable(settings: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
+    """Check that an experiment's graphs are those of a store; what only training reads, and where files lie, may differ.
+
+    Args:
+        settings: The experiment as plain JSON.
+        recipe: The experiment that made the store.
+
+    Raises:
+        ConfigError: With every part that differs.
+    """
+    parts = ("dataset", "modalities", "edges")
+    different = [part for part in parts if _without_paths(settings[part]) != _without_paths(recipe.get(part))]
+    if different:
+        raise ConfigError(
+            f"{part}: the store was converted with other settings. Convert again, or undo the change to {part}." for part in different
+        )
+
+
+def _without_paths(value: Any) -> Any:  # noqa: ANN401  (any JSON value)
+    if isinstance(value, dict):
+        return {key: _without_paths(item) for key, item in value.items() if key not in ("path", "folder")}
+    return [_without_paths(item) for item in value] if isinstance(value, list) else value
+
+
 def _differences(place: str, before: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401  (any JSON value)
     """Yield (path, old, new) of the values that differ."""
     if isinstance(before, dict) and isinstance(now, dict):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from graphfuse.core.build import build
@@ -12,7 +12,7 @@ from graphfuse.core.settings import ConvertSettings
 from graphfuse.core.sockets import EdgeBuilder, Modality, Task
 
 if TYPE_CHECKING:
-    from graphfuse.config import Experiment
+    from graphfuse.config import Experiment, Section
 
 CONTEXT_MODALITIES = ("user", "interaction", "sample")
 """What surrounds a sample; all other modalities are its content."""
@@ -77,6 +77,18 @@ class Recipe:
         room, plugins = ("modalities", self.modalities) if isinstance(plugin, Modality) else ("edges", self.edges)
         position = next(i for i, item in enumerate(plugins) if item is plugin)
         return f"{room}-{position}-{type(plugin).__module__.rpartition('.')[2]}"
+
+
+def with_only(experiment: "Experiment", modality: str) -> "Experiment":
+    """Return the experiment with one modality, and with the edges that remain possible."""
+    kept = replace(experiment, modalities=tuple(part for part in experiment.modalities if part.name == modality), edges=())
+    node_types = Recipe.build(kept).node_types
+
+    def remains(section: "Section") -> bool:
+        builder = build("edges", section.to_dict(), "edges", experiment.allowed)
+        return bool(_collect([], lambda: builder.edge_types(node_types)))
+
+    return replace(kept, edges=tuple(section for section in experiment.edges if remains(section)))
 
 
 def check_node_types(modalities: Sequence[Modality]) -> list[str]:
