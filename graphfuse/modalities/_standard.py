@@ -30,7 +30,9 @@ def fit_standard(modality: Units, manifest: Manifest) -> State:
     if not len(x):
         return {}
     deviation = float(np.sqrt(x.var(axis=0).mean()))
-    return {"mean": x.mean(axis=0).astype(np.float32), "deviation": np.array([deviation or 1.0], dtype=np.float32)}
+    if deviation < 1e-4 * max(1.0, float(np.abs(x).max())):  # nothing but rounding: dividing by it would overflow float16
+        deviation = 1.0
+    return {"mean": x.mean(axis=0).astype(np.float32), "deviation": np.array([deviation], dtype=np.float32)}
 
 
 def standardised(x: FloatArray, state: State) -> FloatArray:
