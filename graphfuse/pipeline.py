@@ -48,7 +48,7 @@ def demo(out: str | Path = "demo", *, progress: Progress = _silent) -> Figures:
         runs[name] = train(experiment, out / "stores" / folder, out / "runs" / folder, resume=True, progress=labelled)
     baselines = {name: runs[name]["run"] for name in variants if name != "fused"}
     looked = analyse(
-        runs["fused"]["run"], stores["fused"]["store"], out / "analysis", pictures=out / "posts", baselines=baselines, progress=progress
+        runs["fused"]["run"], stores["fused"]["store"], out / "analysis", pictures=out / "posts" / "images", baselines=baselines, progress=progress
     )
     return {
         **{key: stores["fused"][key] for key in ("store", "num_samples", "nodes", "edges")},

@@ -55,7 +55,7 @@ def judged(store: GraphStore, predictions: pd.DataFrame) -> pd.DataFrame:
     if probability.shape[1]:
         best = probability if store.target.kind == "multilabel" else probability.max(axis=1, keepdims=True)
         frame["probability"] = np.maximum(best, 1 - best).mean(axis=1) if store.target.kind == "multilabel" else best[:, 0]
-        score, right = frame["probability"].to_numpy(), (frame["prediction"] == frame["truth"]).to_numpy()
+        score, right = frame["probability"].to_numpy(), frame["prediction"].to_numpy() == truth
     else:
         frame["probability"] = np.nan
         error = np.abs(pd.to_numeric(frame["truth"], errors="coerce") - pd.to_numeric(frame["prediction"], errors="coerce")).to_numpy()

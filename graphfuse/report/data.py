@@ -103,7 +103,7 @@ class Post:
 
     sample_id: str
     verdict: str
-    """`confident, right`, `confident, wrong`, `uncertain` or ``."""
+    """`right` or `wrong`, with `confident, ` in front where it is; `uncertain`; or nothing."""
     truth: str = ""
     prediction: str = ""
     probability: float | None = None

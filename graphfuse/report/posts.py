@@ -16,6 +16,8 @@ from graphfuse.store.graph_store import GraphStore
 
 MOST_LINKS = 8
 """Edges drawn per sample."""
+CONFIDENT = 0.7
+"""Probability from which a prediction is called confident."""
 FAINTEST = 0.05
 """Edges weaker than this share of the strongest are not drawn."""
 
@@ -53,7 +55,7 @@ def post_of(
     probability = judgement.get("probability", np.nan)
     return Post(
         sample_id=sample_id,
-        verdict=str(judgement.get("verdict", "")),
+        verdict=_verdict(str(judgement.get("verdict", "")), float(probability)),
         truth=str(judgement.get("truth", "")) or _truth(store, position),
         prediction=str(judgement.get("prediction", "")),
         probability=float(probability) if np.isfinite(probability) else None,
@@ -62,6 +64,11 @@ def post_of(
         links=links,
         num_edges=0 if edges is None else len(edges),
     )
+
+
+def _verdict(verdict: str, probability: float) -> str:
+    """Return the verdict; the surest predictions of an unsure model are not called confident."""
+    return verdict.removeprefix("confident, ") if probability < CONFIDENT else verdict
 
 
 def _truth(store: GraphStore, position: int) -> str:

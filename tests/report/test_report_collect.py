@@ -40,7 +40,17 @@ def test_kinds_without_their_twin_keep_one_name_each(data):
 def test_a_dozen_posts_mix_right_wrong_and_uncertain_ones(data):
     verdicts = [post.verdict for post in data.posts]
     assert len(verdicts) == 12
-    assert {"confident, right", "confident, wrong", "uncertain"} <= set(verdicts)
+    assert {"confident, right", "wrong", "uncertain"} <= {verdict.replace("confident, wrong", "wrong") for verdict in verdicts}
+
+
+def test_the_surest_predictions_of_an_unsure_model_are_not_called_confident(made):
+    store, pictures = made
+    unsure = made_predictions(store)
+    chances = unsure.filter(like="probability_")
+    unsure[chances.columns] = 0.5 + (chances - 0.5) / 10
+    data = collect(store, SUMMARY, made_tables(store), pictures, predictions=unsure)
+    assert {"right", "wrong", "uncertain"} <= {post.verdict for post in data.posts}
+    assert not any("confident" in post.verdict for post in data.posts)
 
 
 def test_the_samples_asked_for_are_shown_in_that_order(made):
