@@ -3,6 +3,9 @@
 import contextlib
 import io
 import json
+import re
+import runpy
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,8 @@ import pytest
 
 from graphfuse.cli.main import run
 
-POSTS = Path(__file__).parents[1] / "data" / "posts"
+ROOT = Path(__file__).parents[1]
+POSTS = ROOT / "data" / "posts"
 QUICK = ["--set", "train.epochs=2", "--set", "model.hidden_channels=16", "--set", "modalities.0.encoder.channels=64"]
 
 
@@ -25,21 +29,34 @@ def figures(*arguments: str) -> dict[str, Any]:
     return dict(json.loads(output.getvalue().splitlines()[-1]))
 
 
+def readme_block(title: str, language: str = "") -> str:
+    """Return the first block of code below a title of the README."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text[text.index(title) :], flags=re.DOTALL)[0]
+
+
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which a table went down the whole line."""
+    """A folder in which a table went down the whole line, by the commands of the README (made quick)."""
     folder = tmp_path_factory.mktemp("line")
-    shutil.copytree(POSTS, folder / "posts")
-    experiment = str(folder / "experiment.yaml")
-    figures("init", str(folder / "posts" / "posts.csv"), "--out", experiment)
-    figures("convert", experiment, "--out", str(folder / "store"), *QUICK)
-    figures("train", experiment, "--store", str(folder / "store"), "--out", str(folder / "run"), *QUICK)
-    figures("analyse", str(folder / "run"), "--store", str(folder / "store"), "--out", str(folder / "analysis"))
+    shutil.copytree(POSTS, folder / "data" / "posts")
+    commands = [shlex.split(command) for command in readme_block("in five commands").splitlines()]
+    assert [command[:2] for command in commands] == [["graphfuse", verb] for verb in ("init", "convert", "train", "predict", "analyse")]
+    with contextlib.chdir(folder):
+        for _, verb, *options in commands:
+            figures(verb, *options, *(QUICK if verb in ("convert", "train") else []))
     return folder
 
 
+def test_the_python_of_the_readme_runs(line: Path) -> None:
+    (line / "snippet.py").write_text(readme_block("From Python", "python"), encoding="utf-8")
+    with contextlib.chdir(line):
+        found = runpy.run_path("snippet.py")
+    assert found["graph"].number_of_nodes() == found["store"].sample(0).num_nodes
+
+
 def test_every_row_becomes_a_graph(line: Path) -> None:
-    found = figures("inspect", str(line / "store"))
+    found = figures("inspect", str(line / "stores" / "posts"))
     assert found["num_samples"] == len(pd.read_csv(POSTS / "posts.csv"))
     assert found["dropped"] == 0
     assert found["samples"] == {"test": 12, "train": 40, "validation": 12}
@@ -48,16 +65,18 @@ def test_every_row_becomes_a_graph(line: Path) -> None:
 
 
 def test_one_sample_can_be_read(line: Path) -> None:
-    found = figures("inspect", str(line / "store"), "--sample", "p000002")
+    found = figures("inspect", str(line / "stores" / "posts"), "--sample", "p000002")
     assert found["nodes"]["text_span"][0]["text"] == "Mia kept a green cross."
     assert found["sample"]["source_row"] == 2
 
 
 def test_predictions_of_the_raw_test_rows_are_the_evaluations_to_the_last_bit(line: Path) -> None:
-    rows = pd.read_csv(line / "posts" / "posts.csv", dtype=str, keep_default_na=False)
-    rows[rows["split"] == "test"].drop(columns=["split"]).to_csv(line / "posts" / "new.csv", index=False)
-    figures("predict", str(line / "run"), "--input", str(line / "posts" / "new.csv"), "--out", str(line / "new.parquet"))
-    new, evaluated = pd.read_parquet(line / "new.parquet"), pd.read_parquet(line / "run" / "predictions-test.parquet")
+    rows = pd.read_csv(line / "data" / "posts" / "posts.csv", dtype=str, keep_default_na=False)
+    rows[rows["split"] == "test"].drop(columns=["split"]).to_csv(line / "data" / "posts" / "new.csv", index=False)
+    figures(
+        "predict", str(line / "runs" / "first"), "--input", str(line / "data" / "posts" / "new.csv"), "--out", str(line / "new.parquet")
+    )
+    new, evaluated = pd.read_parquet(line / "new.parquet"), pd.read_parquet(line / "runs" / "first" / "predictions-test.parquet")
     pd.testing.assert_frame_equal(new, evaluated, check_exact=True)
 
 
@@ -65,9 +84,14 @@ def test_new_rows_need_no_target_and_may_have_strangers_and_no_picture(line: Pat
     rows = pd.DataFrame(
         {"post_id": ["a", "b"], "text": ["Someone drew a red cross.", ""], "image": ["", "gone.png"], "author": ["nobody", ""]}
     )
-    rows.to_csv(line / "posts" / "strangers.csv", index=False)
+    rows.to_csv(line / "data" / "posts" / "strangers.csv", index=False)
     found = figures(
-        "predict", str(line / "run"), "--input", str(line / "posts" / "strangers.csv"), "--out", str(line / "strangers.parquet")
+        "predict",
+        str(line / "runs" / "first"),
+        "--input",
+        str(line / "data" / "posts" / "strangers.csv"),
+        "--out",
+        str(line / "strangers.parquet"),
     )
     predictions = pd.read_parquet(line / "strangers.parquet")
     assert list(predictions["sample_id"]) == ["a", "b"]
@@ -77,56 +101,61 @@ def test_new_rows_need_no_target_and_may_have_strangers_and_no_picture(line: Pat
 
 
 def test_a_store_is_predicted_like_its_rows(line: Path) -> None:
-    found = figures("predict", str(line / "run"), "--input", str(line / "store"), "--out", str(line / "all.parquet"))
+    found = figures("predict", str(line / "runs" / "first"), "--input", str(line / "stores" / "posts"), "--out", str(line / "all.parquet"))
     assert found["samples"] == 64
 
 
 def test_the_analysis_is_whole_and_its_report_needs_no_network(line: Path) -> None:
-    receipt = json.loads((line / "analysis" / "receipt.json").read_text())
+    receipt = json.loads((line / "runs" / "first-analysis" / "receipt.json").read_text())
     assert set(receipt["files"]) == {"attention.parquet", "occlusion.parquet", "fidelity.parquet", "report.html"}
-    page = (line / "analysis" / "report.html").read_text(encoding="utf-8")
+    page = (line / "runs" / "first-analysis" / "report.html").read_text(encoding="utf-8")
     assert "text span may match image region" in page
     assert 'src="http' not in page
 
 
 @pytest.mark.parametrize("form", ["graphml", "gexf", "json", "csv", "pyg", "networkx-json"])
 def test_a_sample_is_exported_in_every_format(line: Path, form: str) -> None:
-    found = figures("export", str(line / "store"), "--format", form, "--out", str(line / f"export-{form}"), "--sample", "p000002")
+    found = figures(
+        "export", str(line / "stores" / "posts"), "--format", form, "--out", str(line / f"export-{form}"), "--sample", "p000002"
+    )
     assert found["format"] == form
     assert (line / f"export-{form}").exists()
 
 
 def test_the_scores_of_an_analysis_are_exported(line: Path) -> None:
-    found = figures("export", str(line / "analysis"), "--format", "csv", "--out", str(line / "scores.csv"))
+    found = figures("export", str(line / "runs" / "first-analysis"), "--format", "csv", "--out", str(line / "scores.csv"))
     assert found["rows"] == len(pd.read_csv(line / "scores.csv"))
 
 
 def test_samples_to_draw_have_to_be_test_rows(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--store", str(line / "store"), "--out", str(line / "other"), "--samples", "p000002"]
-    assert run(["analyse", str(line / "run"), *options]) == 2
+    options = ["--store", str(line / "stores" / "posts"), "--out", str(line / "other"), "--samples", "p000002"]
+    assert run(["analyse", str(line / "runs" / "first"), *options]) == 2
     assert "'p000002' is in 'train'" in capsys.readouterr().err
 
 
 def test_an_analysis_does_not_write_over_something_else(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["analyse", str(line / "run"), "--store", str(line / "store"), "--out", str(line / "run")]) == 2
+    assert (
+        run(["analyse", str(line / "runs" / "first"), "--store", str(line / "stores" / "posts"), "--out", str(line / "runs" / "first")])
+        == 2
+    )
     assert "Give another --out" in capsys.readouterr().err
-    assert (line / "run" / "receipt.json").exists()
+    assert (line / "runs" / "first" / "receipt.json").exists()
 
 
 def test_training_refuses_graphs_that_other_settings_made(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
     changed = ["--set", "modalities.0.unit=word"]
-    options = ["--store", str(line / "store"), "--out", str(line / "refused")]
+    options = ["--store", str(line / "stores" / "posts"), "--out", str(line / "refused")]
     assert run(["train", str(line / "experiment.yaml"), *options, *QUICK, *changed]) == 2
     assert "modalities: the store was converted with other settings" in capsys.readouterr().err
 
 
 def test_init_never_overwrites(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["init", str(line / "posts" / "posts.csv"), "--out", str(line / "experiment.yaml")]) == 2
+    assert run(["init", str(line / "data" / "posts" / "posts.csv"), "--out", str(line / "experiment.yaml")]) == 2
     assert "never overwrites" in capsys.readouterr().err
 
 
 def test_a_strict_conversion_stops_at_what_cannot_be_used(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copytree(line / "posts", line / "broken")
+    shutil.copytree(line / "data" / "posts", line / "broken")
     (line / "broken" / "images" / "00000.png").write_bytes(b"not a picture")
     broken = ["--set", "dataset.path=broken/posts.csv", *QUICK]
     assert run(["convert", str(line / "experiment.yaml"), "--out", str(line / "strict"), "--strict", *broken]) == 2

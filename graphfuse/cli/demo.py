@@ -31,5 +31,5 @@ def _lines(figures: Figures) -> Iterator[str]:
     for name, value in figures["test"].items():
         yield f"  {name:<11} {value:.3f}"
     found = ", ".join(f"{value:.3f} by {name}" for name, value in figures["planted_edges_auc"].items())
-    yield f"The edges that were planted rank first among all candidates: ROC AUC {found}"
+    yield f"How well the planted edges rank among all candidates (ROC AUC): {found}"
     yield f"Report: {figures['report']}"
