@@ -1,8 +1,10 @@
 """Which samples a report shows, and their ids in score tables."""
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from graphfuse.core.columns import as_flags
 from graphfuse.core.errors import InputError, suggest
 from graphfuse.core.tables import IntArray, ScoreTable
 from graphfuse.store.graph_store import GraphStore
@@ -35,6 +37,16 @@ def positions_of(store: GraphStore, sample_ids: tuple[str, ...]) -> IntArray:
     return found
 
 
+def true_texts(store: GraphStore) -> npt.NDArray[np.object_]:
+    """Return each sample's target as people read it, "" where there is none."""
+    columns = [name for name in store.target.columns if name in store.samples]
+    if store.target.kind == "multilabel" and len(columns) > 1:  # a column of 0 and 1 per label: name those it has
+        flags = np.column_stack([as_flags(store.samples[name]).values for name in columns])
+        return np.array([",".join(np.array(columns)[row == 1]) for row in flags], dtype=object)
+    texts = store.samples[columns].fillna("").astype("str").to_numpy()
+    return np.array([", ".join(row) for row in texts], dtype=object)
+
+
 def judged(store: GraphStore, predictions: pd.DataFrame) -> pd.DataFrame:
     """Return `sample_id`, `prediction`, `truth`, `probability` (of the prediction) and `verdict` of every prediction.
 
@@ -46,9 +58,7 @@ def judged(store: GraphStore, predictions: pd.DataFrame) -> pd.DataFrame:
         store: Where the samples lie.
         predictions: `sample_id`, `prediction` and, for classes or labels, `probability_<name>`.
     """
-    columns = [name for name in store.target.columns if name in store.samples]
-    truths = store.samples.set_index("sample_id")[columns].reindex(predictions["sample_id"]).fillna("")
-    truth = truths.astype("str").agg(", ".join, axis=1).to_numpy() if columns else np.full(len(predictions), "")
+    truth = true_texts(store)[positions_of(store, tuple(predictions["sample_id"]))]
     frame = pd.DataFrame({"sample_id": predictions["sample_id"].to_numpy(), "truth": truth})
     frame["prediction"] = _predicted(predictions)
     probability = predictions.filter(like="probability_").to_numpy(dtype=np.float64)
@@ -58,7 +68,8 @@ def judged(store: GraphStore, predictions: pd.DataFrame) -> pd.DataFrame:
         score, right = frame["probability"].to_numpy(), frame["prediction"].to_numpy() == truth
     else:
         frame["probability"] = np.nan
-        error = np.abs(pd.to_numeric(frame["truth"], errors="coerce") - pd.to_numeric(frame["prediction"], errors="coerce")).to_numpy()
+        true, predicted = (pd.to_numeric(frame[name], errors="coerce") for name in ("truth", "prediction"))
+        error = (true - predicted).abs().to_numpy(dtype=np.float64)
         right = error <= np.nanmedian(error) if np.isfinite(error).any() else np.zeros(len(frame), dtype=bool)
         score = np.where(right, -error, error)
     frame["verdict"] = _verdicts(score, right, (truth != "") & np.isfinite(score), bool(probability.shape[1]))

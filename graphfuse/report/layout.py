@@ -1,8 +1,7 @@
 """Where things stand in the drawing of a post: words on the left, pictures on the right, edges as curves between them."""
 
-from dataclasses import dataclass
-
 from graphfuse.report.data import Link, Node, Picture, Post
+from graphfuse.report.shapes import Block, Curve, Drawing, Frame, Line, Region
 from graphfuse.report.words import reads_right_to_left, text_width, wrap
 
 WIDTH = 1000
@@ -20,100 +19,6 @@ CHIP_HEIGHT, CHIP_GAP, CHIP_MARGIN = 28, 8, 14
 GUTTER = 484
 PICTURE_GAP = 14
 TOP = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """A line of text and where it starts."""
-
-    text: str
-    x: float
-    y: float
-    rtl: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Block:
-    """A span or chip: a rounded box with lines in it."""
-
-    key: str
-    x: float
-    y: float
-    width: float
-    height: float
-    lines: tuple[Line, ...]
-    tint: float
-    """How strongly it is filled, in [0, 1]."""
-    title: str
-    centred: bool = False
-    """Whether its lines start in the middle, so that a width guessed too large does not show."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Region:
-    """A region of a picture."""
-
-    key: str
-    x: float
-    y: float
-    width: float
-    height: float
-    tint: float
-    title: str
-    veil: bool
-    """Whether the picture's regions tile it, so that a veil over the unimportant ones shows the others."""
-    empty: bool
-    """Whether the picture is missing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Frame:
-    """A picture and where it lies."""
-
-    picture: Picture
-    x: float
-    y: float
-    width: float
-    height: float
-    number: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Curve:
-    """An edge, drawn from its source to its target."""
-
-    link: Link
-    number: int
-    path: str
-    start: tuple[float, float]
-    end: tuple[float, float]
-    width: float
-    source_key: str
-    target_key: str
-    ends: tuple[str, str]
-    """What it joins, in words."""
-
-    @property
-    def label(self) -> str:
-        """Return both ends in one line."""
-        return " – ".join(self.ends)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """A laid-out post."""
-
-    height: float
-    blocks: tuple[Block, ...]
-    headings: tuple[Line, ...]
-    hidden_spans: int
-    frames: tuple[Frame, ...]
-    regions: tuple[Region, ...]
-    chips: tuple[Block, ...]
-    curves: tuple[Curve, ...]
-    undrawn: tuple[Link, ...]
-    """Edges among the strongest whose ends have no place in the drawing."""
-
 
 Point = tuple[float, float]
 Key = tuple[str, int]

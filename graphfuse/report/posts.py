@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from graphfuse.core.schema import parse_edge_name
+from graphfuse.report.choose import true_texts
 from graphfuse.report.data import Link, Node, Post
 from graphfuse.report.pictures import thumbnail
 from graphfuse.report.words import clean, node_words
@@ -56,7 +57,7 @@ def post_of(
     return Post(
         sample_id=sample_id,
         verdict=_verdict(str(judgement.get("verdict", "")), float(probability)),
-        truth=str(judgement.get("truth", "")) or _truth(store, position),
+        truth=str(judgement.get("truth", "")) or str(true_texts(store)[position]),
         prediction=str(judgement.get("prediction", "")),
         probability=float(probability) if np.isfinite(probability) else None,
         nodes=tuple(_with_importance(node, importance) for node in nodes),
@@ -69,11 +70,6 @@ def post_of(
 def _verdict(verdict: str, probability: float) -> str:
     """Return the verdict; the surest predictions of an unsure model are not called confident."""
     return verdict.removeprefix("confident, ") if probability < CONFIDENT else verdict
-
-
-def _truth(store: GraphStore, position: int) -> str:
-    columns = [name for name in store.target.columns if name in store.samples]
-    return ", ".join(str(store.samples[name].iloc[position]) for name in columns)
 
 
 def _nodes(units: Mapping[str, pd.DataFrame], names: Names) -> tuple[list[Node], list[str]]:

@@ -5,6 +5,7 @@ from toy_fusion import MATCH, NEXT, REV_MATCH, NoGraph, SoftMatch, SumOfProducts
 from graphfuse.analyses.occlusion import Occlusion
 from graphfuse.core.build import build
 from graphfuse.core.errors import ConfigError
+from graphfuse.nn.fusion import FusionNetwork
 
 MATCH_NAME = "text_span__resembles__image_region"
 
@@ -147,3 +148,25 @@ def test_settings_are_checked_by_name():
     assert build("analyses", {"name": "occlusion", "levels": ["edge"]}, "analyses.0") == Occlusion(levels=("edge",))
     with pytest.raises(ConfigError, match=r"analyses\.0\.measur: is not a setting here. Did you mean 'measure'"):
         build("analyses", {"name": "occlusion", "measur": "probability"}, "analyses.0")
+
+
+@pytest.mark.parametrize("model", ["relational_attention", "relational_mean", "hetero_sage", "hgt"])
+def test_real_networks_lose_exactly_what_removing_the_edge_takes(model):
+    torch.manual_seed(0)
+    posts = [
+        sample(i, torch.randn(3).tolist(), torch.randn(4).tolist(), match=[(0, 1), (1, 2), (2, 0), (2, 3)], order=[(0, 1)])
+        for i in range(3)
+    ]
+    schema = network_of(SumOfProducts()).schema
+    network = FusionNetwork(build("models", {"name": model, "hidden_channels": 8}, "model").module(schema), 3, schema=schema).eval()
+    frame = rows(Occlusion(measure="probability", levels=("edge",)).scores(network, [batch_of(*posts)]).frame, "edge")
+    with torch.no_grad():
+        for row in frame[frame["element"] == MATCH_NAME].itertuples():
+            post = posts[int(row.sample_id)]
+            full = network(batch_of(post)).logits.softmax(1)[0]
+            without = post.clone()
+            pairs = post[MATCH].edge_index
+            kept = pairs[:, ~((pairs[0] == row.source) & (pairs[1] == row.target))]
+            without[MATCH].edge_index, without[REV_MATCH].edge_index = kept, kept.flip(0)
+            left = network(batch_of(without)).logits.softmax(1)[0]
+            assert row.score == pytest.approx((full - left)[full.argmax()].item(), abs=1e-5)

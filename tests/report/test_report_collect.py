@@ -1,11 +1,14 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from report_toys import RESEMBLES, SCHEMA, SUMMARY, made_predictions, made_store, made_tables
 
 from graphfuse.core.errors import InputError
+from graphfuse.core.schema import TargetSchema
 from graphfuse.core.tables import ScoreTable
-from graphfuse.report.choose import choose, judged, with_sample_ids
+from graphfuse.report.choose import choose, judged, true_texts, with_sample_ids
 from graphfuse.report.collect import collect, edge_kinds
 
 
@@ -103,3 +106,11 @@ def test_regression_judges_by_the_size_of_errors(made):
     predictions = pd.DataFrame({"sample_id": store.samples["sample_id"], "prediction": np.linspace(0, 1, 12)})
     frame = judged(store, predictions)
     assert len(choose(frame, 5)) == 5
+
+
+def test_labels_with_a_column_each_are_named():
+    several = SimpleNamespace(
+        target=TargetSchema(kind="multilabel", columns=("red", "round"), classes=("red", "round")),
+        samples=pd.DataFrame({"sample_id": ["a", "b", "c"], "red": ["1", "0", "1"], "round": ["1", "0", "0"]}),
+    )
+    assert true_texts(several).tolist() == ["red,round", "", "red"]
