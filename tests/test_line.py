@@ -160,3 +160,32 @@ def test_a_strict_conversion_stops_at_what_cannot_be_used(line: Path, capsys: py
     broken = ["--set", "dataset.path=broken/posts.csv", *QUICK]
     assert run(["convert", str(line / "experiment.yaml"), "--out", str(line / "strict"), "--strict", *broken]) == 2
     assert "--strict" in capsys.readouterr().err
+
+
+@pytest.fixture
+def my_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package of one's own with an encoder."""
+    (tmp_path / "my_lab").mkdir()
+    (tmp_path / "my_lab" / "__init__.py").write_text("")
+    (tmp_path / "my_lab" / "encoders.py").write_text(
+        "from dataclasses import dataclass\nfrom graphfuse.encoders.hashed_ngrams import HashedNgrams\n"
+        "@dataclass(frozen=True, kw_only=True)\nclass Mine(HashedNgrams):\n    channels: int = 16\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("my_lab")
+def test_an_encoder_of_ones_own_works_by_name_and_a_run_alone_cannot_import_it(
+    line: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment = tmp_path / "experiment.yaml"
+    text = (line / "experiment.yaml").read_text(encoding="utf-8")
+    text = text.replace("encoder: {name: hashed_ngrams, channels: 384}", "encoder: {name: 'my_lab.encoders:Mine'}")
+    experiment.write_text(text.replace("path: data", f"path: {line}/data"), encoding="utf-8")
+    quick = ["--set", "train.epochs=1", "--set", "model.hidden_channels=8", "--set", "convert.shard_size=40"]
+    figures("convert", str(experiment), "--out", str(tmp_path / "store"), "--workers", "2", *quick)
+    figures("train", str(experiment), "--store", str(tmp_path / "store"), "--out", str(tmp_path / "run"), *quick)
+    new = [str(tmp_path / "run"), "--input", str(line / "data" / "posts" / "posts.csv"), "--out", str(tmp_path / "new.parquet")]
+    assert run(["predict", *new]) == 2
+    assert "--allow-plugin my_lab" in capsys.readouterr().err
+    assert figures("predict", *new, "--allow-plugin", "my_lab")["samples"] == 64

@@ -26,6 +26,8 @@ class Recipe:
     edges: tuple[EdgeBuilder, ...]
     task: Task
     settings: ConvertSettings
+    allowed: tuple[str, ...] = ()
+    """Packages outside graphfuse that the plug-ins may load parts from, such as an encoder."""
 
     @classmethod
     def build(cls, experiment: "Experiment", allowed: tuple[str, ...] = ()) -> "Recipe":
@@ -55,7 +57,7 @@ class Recipe:
             problems += check_edge_types(builders, [part.node_type for part in parts])
         if problems:
             raise ConfigError(problems)
-        return cls(modalities=tuple(parts), edges=tuple(builders), task=task, settings=experiment.convert)
+        return cls(modalities=tuple(parts), edges=tuple(builders), task=task, settings=experiment.convert, allowed=allowed)
 
     @property
     def node_types(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from graphfuse.conversion.workers import convert_shards
 from graphfuse.core.errors import InputError
 from graphfuse.core.files import read_json, write_json
 from graphfuse.core.lock import LOCK, locked
+from graphfuse.core.registry import trusting
 from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.tables import Manifest
 from graphfuse.store.frames import read_frame
@@ -80,7 +81,7 @@ def convert(
     digests = {"inputs": digest_manifest(manifest), "fitted": None if fitted is None else digest_fitted(fitted)}
     plan = {"recipe": dict(recipe_json), "digests": digests}
     figures: dict[str, Any] = {"resumed_shards": 0, "redone_steps": 0, "cache_hits": 0, "cache_misses": 0}
-    with locked(folder):
+    with locked(folder), trusting(recipe.allowed):
         _begin(folder, plan)
         if not (folder / INDEX).exists():
             figures |= _make(manifest, recipe, fitted, folder, workers, strict, progress, plan)

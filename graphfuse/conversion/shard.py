@@ -18,6 +18,7 @@ from graphfuse.conversion.journal import Record
 from graphfuse.conversion.recipe import Recipe
 from graphfuse.core.cache import cache_counts
 from graphfuse.core.files import digest_bytes
+from graphfuse.core.registry import trusting
 from graphfuse.core.tables import Manifest, NodeTable, Rejection, rejection_frame
 from graphfuse.store.frames import write_frame
 from graphfuse.store.writer import file_entries, write_shard
@@ -90,7 +91,7 @@ def convert_rows(job: Job, chunk: Manifest, crashed: Sequence[int] = ()) -> Chun
     alive = np.ones(len(chunk), dtype=bool)
     alive[list(crashed)] = False
     kept = chunk if alive.all() else chunk.take(alive)
-    with single_thread():
+    with single_thread(), trusting(job.recipe.allowed):
         result = convert_chunk(replace(kept, linked={**job.shared, **kept.linked}), job.recipe, job.fitted)
     return replace(result, rejections=(*_crashed(chunk, crashed), *result.rejections))
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graphfuse.core.errors import ConfigError, suggest
-from graphfuse.core.registry import load, names
+from graphfuse.core.registry import load, names, trusting
 
 
 def build(room: str, section: Mapping[str, Any], path: str, allowed: tuple[str, ...] = ()) -> Any:  # noqa: ANN401  (the plug-in's own type)
@@ -27,7 +27,8 @@ def build(room: str, section: Mapping[str, Any], path: str, allowed: tuple[str, 
         cls = load(room, name, allowed)
     except ConfigError as error:
         raise ConfigError(f"{path}.name: {error}") from error
-    return check(cls, settings, path)
+    with trusting(allowed):
+        return check(cls, settings, path)
 
 
 def check(cls: type[Any], settings: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401  (an instance of `cls`)

@@ -5,6 +5,9 @@ Names and summaries are read from the files without importing them; `load` impor
 
 import ast
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +17,7 @@ from graphfuse.core.errors import ConfigError, UnsafeError, suggest
 
 ROOMS = ("datasets", "modalities", "encoders", "edges", "models", "tasks", "analyses")
 PACKAGE = Path(__file__).parent.parent
+_trusted: ContextVar[tuple[str, ...]] = ContextVar("trusted", default=())
 
 
 @cache
@@ -50,7 +54,7 @@ def load(room: str, name: str, allowed: tuple[str, ...] = ()) -> type[Any]:
         raise ConfigError(f"'{name}' is not in {room}. {suggest(name, names(room))}")
     module_name, _, class_name = target.partition(":")
     package = module_name.partition(".")[0]
-    if package not in allowed:
+    if package not in (*allowed, *_trusted.get()):
         raise UnsafeError(
             f"Plug-ins outside graphfuse are imported only when you name their package (got '{name}'). "
             f"If you trust it, add --allow-plugin {package}."
@@ -59,6 +63,16 @@ def load(room: str, name: str, allowed: tuple[str, ...] = ()) -> type[Any]:
         return getattr(importlib.import_module(module_name), class_name)  # type: ignore[no-any-return]
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"'{name}' cannot be imported: {error}. Check the spelling and that it is installed.") from error
+
+
+@contextmanager
+def trusting(packages: tuple[str, ...]) -> Iterator[None]:
+    """Allow some packages for what plug-ins load themselves meanwhile, such as a modality its encoder."""
+    before = _trusted.set((*_trusted.get(), *packages))
+    try:
+        yield
+    finally:
+        _trusted.reset(before)
 
 
 def package_of(name: str) -> str | None:

@@ -1,10 +1,13 @@
 """What the house promises about itself, read from its source."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -84,6 +87,18 @@ def test_arrows_point_down() -> None:
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stdout
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    """A dependency of a dependency may leave any day."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lists = [project["dependencies"], *project["optional-dependencies"].values()]
+    declared = {re.split(r"[<>=\[ ]", entry)[0].lower() for entries in lists for entry in entries}
+    modules = {name.partition(".")[0] for path in FILES for name in imports(ast.parse(path.read_text(encoding="utf-8")))}
+    outside = modules - set(sys.stdlib_module_names) - {"graphfuse"}
+    packages = packages_distributions()
+    names = {module: {name.lower().replace("_", "-") for name in packages.get(module, [module])} for module in outside}
+    assert not {module for module, known in names.items() if not (known | {module.replace("_", "-")}) & declared}
 
 
 def test_files_stay_short_enough_to_read() -> None:
