@@ -36,7 +36,7 @@ def gradient_scores(network: FusionNetwork, batch: Batch, elements: Elements, me
 
 
 def occlusion_scores(
-    network: FusionNetwork, batch: Batch, elements: Elements, measure: Measure = "log_odds", block: int = 200_000
+    network: FusionNetwork, batch: Batch, elements: Elements, measure: Measure = "log_odds", block: int = 50_000
 ) -> tuple[Tensor, Tensor]:
     """Return each element's drop of evidence when it alone is removed, and whether the prediction flips.
 

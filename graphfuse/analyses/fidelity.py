@@ -42,7 +42,7 @@ class Fidelity(Analysis):
     """The first so many samples; 0 means all."""
     random_draws: int = 3
     """Random orders per sample, whose mean is taken."""
-    block: int = 200_000
+    block: int = 50_000
     """Most nodes and edges in one forward pass of masked copies; bounds memory."""
     seed: int = 0
     """Of the random edges and the resampling behind the intervals."""

@@ -66,7 +66,7 @@ class Occlusion(Analysis):
     """Edges are removed one at a time in the first so many samples (0: in all); kinds in all samples."""
     keep: tuple[str, ...] = ("sample",)
     """Node types that are never removed: the sample node holds no content, it carries messages."""
-    block: int = 200_000
+    block: int = 50_000
     """Most nodes and edges in one forward pass of masked copies; bounds memory."""
     seed: int = 0
     """Of the resampling behind the intervals."""
@@ -83,7 +83,8 @@ class Occlusion(Analysis):
         left = self.edge_samples
         for batch in batches:
             if "edge" in self.levels and (left > 0 or not self.edge_samples):
-                frames.extend(self._edge_rows(network, part) for part in first_samples([batch], left))
+                first = first_samples([batch], left) if self.edge_samples else [batch]
+                frames.extend(self._edge_rows(network, part) for part in first)
                 left -= batch.num_graphs
             removals = self._removals(network, batch)
             effects = self._effects(network, batch, removals)

@@ -213,6 +213,8 @@ def _leave(side: str, box: Block | Region, other: str, number: int) -> tuple[Poi
     match side, other:
         case "text", "text" if box.width < TEXT_WIDTH:  # words in a line: an arc above them
             return (centre, top), (centre, top - 15)
+        case "text", _ if box.width < TEXT_WIDTH:  # and curves from below them, since others stand on their right
+            return (centre, top + box.height), (centre + 70, top + box.height + 40)
         case "text", "text":
             return (right, middle), (right + 26 + bend, middle)
         case "text", "region":

@@ -93,6 +93,14 @@ def test_edges_are_removed_only_in_the_first_samples_asked_for():
     assert set(rows(frame, "edge_type")["sample_id"]) == {"", "7", "9"}
 
 
+def test_all_samples_of_all_batches_are_asked_for_with_0():
+    posts = [sample(i, [1.0 + i], [2.0], match=[(0, 0)]) for i in range(4)]
+    frame = (
+        Occlusion(edge_samples=0, levels=("edge",)).scores(network_of(SumOfProducts()), [batch_of(*posts[:1]), batch_of(*posts[1:])]).frame
+    )
+    assert frame["sample_id"].tolist() == ["0", "1", "2", "3"]
+
+
 def test_regression_counts_the_absolute_change():
     frame = Occlusion().scores(network_of(SumOfProducts(), kind="regression"), [two_posts()]).frame
     assert rows(frame, "edge", "7")["score"].tolist() == pytest.approx([12.0, 2.0, 2.0])
