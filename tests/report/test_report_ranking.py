@@ -35,3 +35,9 @@ def test_per_sample_takes_the_mean_of_the_samples():
 def test_ids_that_do_not_agree_are_named_as_the_likely_cause():
     with pytest.raises(InputError, match=r"got 0 planted of 3.*Check that sample ids"):
         roc_auc_of_edges(table(SCORES[:3]), TRUTH.assign(source=7))
+
+
+def test_a_ranking_per_sample_needs_a_sample_with_both_kinds():
+    scores = [("a", "k", 0, 0, 0.9), ("b", "k", 0, 0, 0.1)]
+    with pytest.raises(InputError, match="Rank all edges together"):
+        roc_auc_of_edges(table(scores), TRUTH, per_sample=True)
