@@ -22,7 +22,7 @@ def _silent(done: int, total: int, label: str) -> None:
     """Report nothing."""
 
 
-def demo(out: str | Path = "demo", *, progress: Progress = _silent) -> Figures:
+def demo(out: str | Path = "demo", *, overrides: Sequence[str] = (), progress: Progress = _silent) -> Figures:
     """Run the whole line on made posts, whose label lies only in which word goes with which region.
 
     The fused model stands beside the same model on text alone and on pictures alone, each converted and trained
@@ -30,12 +30,13 @@ def demo(out: str | Path = "demo", *, progress: Progress = _silent) -> Figures:
     """
     from graphfuse.config import load_experiment
     from graphfuse.conversion.recipe import with_only
+    from graphfuse.core.build import build
     from graphfuse.core.files import write_bytes
     from graphfuse.report.ranking import auc_of_planted
 
     out, planted = Path(out), Path(out) / "posts" / "planted.csv"
     write_bytes(out / "experiment.yaml", Path(__file__).with_name("demo.yaml").read_bytes())
-    fused = load_experiment(out / "experiment.yaml")
+    fused = load_experiment(out / "experiment.yaml", overrides)
     variants = {"fused": fused, "text only": with_only(fused, "text"), "image only": with_only(fused, "image")}
     stores, runs = {}, {}
     for name, experiment in variants.items():
@@ -47,8 +48,9 @@ def demo(out: str | Path = "demo", *, progress: Progress = _silent) -> Figures:
         stores[name] = convert(experiment, out / "stores" / folder, progress=labelled)
         runs[name] = train(experiment, out / "stores" / folder, out / "runs" / folder, resume=True, progress=labelled)
     baselines = {name: runs[name]["run"] for name in variants if name != "fused"}
+    pictures = build("datasets", fused.dataset.to_dict(), "dataset").picture_folder(out)
     looked = analyse(
-        runs["fused"]["run"], stores["fused"]["store"], out / "analysis", pictures=out / "posts" / "images", baselines=baselines, progress=progress
+        runs["fused"]["run"], stores["fused"]["store"], out / "analysis", pictures=pictures, baselines=baselines, progress=progress
     )
     return {
         **{key: stores["fused"][key] for key in ("store", "num_samples", "nodes", "edges")},

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import graphfuse
 from graphfuse.cli.main import run
 
 ROOT = Path(__file__).parents[1]
@@ -110,6 +111,7 @@ def test_the_analysis_is_whole_and_its_report_needs_no_network(line: Path) -> No
     assert set(receipt["files"]) == {"attention.parquet", "occlusion.parquet", "fidelity.parquet", "report.html"}
     page = (line / "runs" / "first-analysis" / "report.html").read_text(encoding="utf-8")
     assert "text span may match image region" in page
+    assert "data:image/jpeg" in page
     assert 'src="http' not in page
 
 
@@ -189,3 +191,13 @@ def test_an_encoder_of_ones_own_works_by_name_and_a_run_alone_cannot_import_it(
     assert run(["predict", *new]) == 2
     assert "--allow-plugin my_lab" in capsys.readouterr().err
     assert figures("predict", *new, "--allow-plugin", "my_lab")["samples"] == 64
+
+
+def test_the_demo_compares_and_can_be_repeated(tmp_path: Path) -> None:
+    rows = ["dataset.train_rows=16", "dataset.validation_rows=8", "dataset.test_rows=8"]
+    small = [*rows, "train.epochs=1", "model.hidden_channels=8"]
+    found = graphfuse.demo(tmp_path / "demo", overrides=small)
+    assert list(found["test"]) == ["fused", "text only", "image only"]
+    assert found["num_samples"] == 32
+    assert "data:image/jpeg" in Path(found["report"]).read_text(encoding="utf-8")
+    assert graphfuse.demo(tmp_path / "demo", overrides=small) == found

@@ -55,7 +55,7 @@ class SyntheticDataset(PostSettings, Dataset):
 
     def picture_folder(self, folder: Path) -> Path | None:
         """Return the folder that picture paths are relative to; None if the posts were not made yet."""
-        return self._table().picture_folder(folder / self.path)
+        return self._table().picture_folder(folder)
 
     def _table(self) -> Dataset:
         dataset: Dataset = build("datasets", COLUMNS | {"path": f"{self.path}/posts.csv"}, "dataset")
