@@ -32,7 +32,7 @@ def demo(out: str | Path = "demo", *, overrides: Sequence[str] = (), progress: P
     from graphfuse.conversion.recipe import with_only
     from graphfuse.core.build import build
     from graphfuse.core.files import write_bytes
-    from graphfuse.report.ranking import auc_of_planted
+    from graphfuse.report.planted import auc_of_planted
 
     out, planted = Path(out), Path(out) / "posts" / "planted.csv"
     write_bytes(out / "experiment.yaml", Path(__file__).with_name("demo.yaml").read_bytes())

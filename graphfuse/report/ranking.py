@@ -1,14 +1,11 @@
 """How well scores rank edges whose truth is known."""
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from graphfuse.core.errors import InputError
 from graphfuse.core.tables import ScoreTable
-from graphfuse.store.frames import read_frame
 
 EDGE = ["sample_id", "element", "source", "target"]
 
