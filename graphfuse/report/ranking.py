@@ -41,17 +41,6 @@ def roc_auc_of_edges(table: ScoreTable, truth: pd.DataFrame, *, per_sample: bool
     return float(np.mean(ranked))
 
 
-def auc_of_planted(scores: Path, planted: Path) -> float:
-    """Return `roc_auc_of_edges` of an analysis of made posts, whose answer is known.
-
-    Args:
-        scores: The Parquet file of an analysis.
-        planted: `planted.csv` beside the made posts; its sentences are text spans, its cells picture regions.
-    """
-    truth = pd.read_csv(planted, dtype={"post_id": "str"}).rename(columns={"post_id": "sample_id", "sentence": "source", "cell": "target"})
-    return roc_auc_of_edges(ScoreTable(frame=read_frame(scores)), truth.assign(element="text_span__may_match__image_region"))
-
-
 def _auc(score: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> float:
     """Return the normalised Mann-Whitney statistic."""
     ranks = pd.Series(score).rank().to_numpy()
