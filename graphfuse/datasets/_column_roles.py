@@ -10,8 +10,10 @@ from graphfuse.core.errors import InputError
 from graphfuse.datasets._profile import Profile, hinted
 from graphfuse.datasets._settings import split_of
 
-TARGET_NAMES = ("label", "labels", "target", "class", "y", "category", "sentiment", "stance", "veracity", "fake", "verdict", "outcome")
-TARGET_NAMES += ("rating", "score", "gold", "annotation", "tags", "genres")
+TARGET_NAMES = (
+    *("label", "labels", "target", "class", "y", "category", "sentiment", "stance", "veracity", "fake", "verdict", "outcome"),
+    *("rating", "score", "gold", "annotation", "tags", "genres"),
+)
 SIDE_NAMES = ("lang", "language", "country", "gender", "sex", "verified", "platform", "source", "device", "year", "month", "day", "version")
 """Names of columns with few values that describe rather than answer."""
 ID_NAMES = ("id", "ids", "key", "uid", "uuid", "pk")

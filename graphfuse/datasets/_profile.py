@@ -98,7 +98,7 @@ def profile(column: pd.Series) -> Profile:
         whole=bool(np.all(np.mod(numbers[~np.isnan(numbers)], 1) == 0)),
         flags=_share(~np.isnan(as_flags(close).values)),
         times=_times(close),
-        words=float((close.str.split().str.len() + close.str.count(UNSPACED) // 2).mean()) if len(close) else 0.0,
+        words=float((close.map(lambda text: len(text.split())) + close.str.count(UNSPACED) // 2).mean()) if len(close) else 0.0,
         lists=float(lists),
         top=tuple((str(value), int(count)) for value, count in counts.head(20).items()),
     )
