@@ -112,6 +112,8 @@ def _samples(kept: Manifest, recipe: Recipe, nodes: dict[str, NodeTable]) -> pd.
     source = kept.samples
     columns: dict[str, Any] = {"sample_id": source["sample_id"], "split": source["split"], "source_row": source["source_row"]}
     columns |= {name: as_texts(source[name]).values for name in kept.target if name not in columns}
+    if "sample_weight" in source:
+        columns["sample_weight"] = source["sample_weight"]
     counts = {
         modality.node_type: nodes[modality.node_type].counts(len(kept)) if modality.node_type in nodes else np.zeros(0, dtype=np.int64)
         for modality in recipe.modalities

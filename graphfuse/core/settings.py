@@ -15,6 +15,8 @@ class TrainSettings:
     """Most epochs."""
     patience: Annotated[int, Ge(0)] = 10
     """Epochs without improvement on validation before stopping; 0 never stops early."""
+    keep: Literal["best", "last"] = "best"
+    """The epoch whose weights are kept: the best on validation, or the last, where validation rows are too unlike the rows to come."""
     batch_size: Annotated[int, Ge(1)] = 128
     learning_rate: Annotated[float, Gt(0)] = 2e-3
     weight_decay: Annotated[float, Ge(0)] = 1e-4

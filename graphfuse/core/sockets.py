@@ -169,7 +169,10 @@ class Task(Plugin):
 
     @abstractmethod
     def criterion(self, schema: TargetSchema) -> "nn.Module":
-        """Return a module (logits, y) -> mean loss over the rows that have a target."""
+        """Return a module (logits, y, sample_weight=None) -> mean loss over the rows that have a target.
+
+        `sample_weight` [num_samples] is given only where the data set weighs its rows.
+        """
 
     @abstractmethod
     def predictions(self, logits: "Tensor", schema: TargetSchema) -> pd.DataFrame:

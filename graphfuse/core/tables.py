@@ -52,8 +52,8 @@ class Manifest:
 
     `samples` has a RangeIndex and the canonical columns `sample_id` (text, unique), `source_row` (int),
     `split` (`train`, `validation`, `test`, or "" where unknown) and, where the data has them, `user_id`
-    (author, text), `time` (float seconds since 1970), `group` (text) and `pictures` (list of paths relative to
-    `root`), beside all columns of the source under their own names. `linked["users"]` has `user_id`;
+    (author, text), `time` (float seconds since 1970), `group` (text), `sample_weight` (float above 0, how much the row
+    counts in training) and `pictures` (list of paths relative to `root`), beside all columns of the source under their own names. `linked["users"]` has `user_id`;
     `linked["interactions"]` has `interaction_id`, `sample_id`, `user_id`, `kind`, `time`, `reply_to`
     (an interaction id, or "" for the sample itself). Ids are text, always; a missing one is "".
     """

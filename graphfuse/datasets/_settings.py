@@ -106,6 +106,22 @@ class Join(_Part):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Weight(_Part):
+    """How much a row counts in training: rows of one split that say the same count together as one."""
+
+    repeats: str
+    """Column whose equal cells are repeats, upper or lower case; a row without a value repeats no other."""
+    ignore: str | None = None
+    """Regular expression of what does not tell cells apart, such as addresses and blanks."""
+
+    def __post_init__(self) -> None:
+        try:
+            re.compile(self.ignore or "")
+        except re.error as error:
+            raise ValueError(f"ignore must be a regular expression ({error})") from error
+
+
+@dataclass(frozen=True, kw_only=True)
 class Split(_Part):
     """Which rows are train, validation and test."""
 

@@ -15,9 +15,10 @@ from graphfuse.datasets._linked import InteractionsTable, UsersTable, link_table
 from graphfuse.datasets._pictures import list_pictures
 from graphfuse.datasets._reading import RawTable, read_tables
 from graphfuse.datasets._rejecting import as_ids, missing_columns, raise_problems
-from graphfuse.datasets._settings import Format, Group, Interactions, Join, Paths, Pictures, Split, Users, listed, split_of
+from graphfuse.datasets._settings import Format, Group, Interactions, Join, Paths, Pictures, Split, Users, Weight, listed, split_of
 from graphfuse.datasets._sources import Sources, locate
 from graphfuse.datasets._splits import assign_splits
+from graphfuse.datasets._weights import sample_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Table(Dataset):
     (`core.columns`). Ids are text, byte for byte but for Unicode composition. Each row of the files is a sample or a dropped
     rejection. File names in these settings are the person's own and may lie anywhere; linked tables are looked up beside the
     experiment file, then beside the table. A column called `time` is kept as `time_in_file` while the setting `time` is null, and
-    so for `sample_id`, `user_id`, `group` and `pictures`. Names inside the files (pictures) may not leave the picture folder.
+    so for `sample_id`, `user_id`, `group`, `pictures` and `sample_weight`. Names inside the files (pictures) may not leave the picture folder.
     """
 
     path: Paths | Mapping[str, str]
@@ -51,6 +52,8 @@ class Table(Dataset):
     joins: tuple[Join, ...] = ()
     split: Split | None = None
     """None splits by group if there is one, else by time if there is one, else at random."""
+    weight: Weight | None = None
+    """How much a row counts in training; None counts every row the same."""
 
     def __post_init__(self) -> None:
         by = self.split.by if self.split is not None else None
@@ -86,8 +89,10 @@ class Table(Dataset):
         # 4. linked tables
         linked, unlinked = link_tables(samples, users, interactions, strangers=self._is_new())
         rejections += unlinked
-        # 5. split
+        # 5. split and weigh
         samples = samples.assign(split=self._splits(samples, raw, rejections)).reset_index(drop=True)
+        if self.weight is not None and not self._is_new():
+            samples = samples.assign(sample_weight=sample_weights(samples, self.weight))
         return Manifest(samples=samples, linked=linked, root=sources.pictures, target=self._targets(samples), rejections=tuple(rejections))
 
     def for_prediction(self, table: Path) -> "Table":
@@ -160,6 +165,7 @@ class Table(Dataset):
             "time": listed(self.time or ()),
             "group": (group.column,) if group else (),
             "pictures": self.pictures.columns if self.pictures else (),
+            "sample_weight": (self.weight.repeats,) if self.weight else (),
             "source_row": (),
         }
 

@@ -1,4 +1,4 @@
-"""Losses that skip rows without a target, with class weights and focal modulation."""
+"""Losses that skip rows without a target, with weights of rows and classes, and focal modulation."""
 
 import torch
 from torch import Tensor, nn
@@ -20,14 +20,15 @@ class CrossEntropy(nn.Module):
         super().__init__()
         self.register_buffer("weight", weight)
 
-    def forward(self, logits: Tensor, y: Tensor) -> Tensor:
+    def forward(self, logits: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """Return the mean loss; 0 if no row has a class.
 
         Args:
             logits: [num_samples, num_classes]
             y: Class index, -1 where unknown.  [num_samples]
+            sample_weight: How much each row counts, None for all the same.  [num_samples]
         """
-        log_likelihood, row_weight = _rows(logits, y, self.weight)
+        log_likelihood, row_weight = _rows(logits, y, self.weight, sample_weight)
         return _weighted_mean(-log_likelihood, row_weight)
 
 
@@ -48,14 +49,15 @@ class FocalLoss(nn.Module):
         self.gamma = gamma
         self.register_buffer("weight", weight)
 
-    def forward(self, logits: Tensor, y: Tensor) -> Tensor:
+    def forward(self, logits: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """Return the mean loss; 0 if no row has a class.
 
         Args:
             logits: [num_samples, num_classes]
             y: Class index, -1 where unknown.  [num_samples]
+            sample_weight: How much each row counts, None for all the same.  [num_samples]
         """
-        log_likelihood, row_weight = _rows(logits, y, self.weight)
+        log_likelihood, row_weight = _rows(logits, y, self.weight, sample_weight)
         return _weighted_mean(_focal(log_likelihood, self.gamma), row_weight)
 
 
@@ -74,12 +76,13 @@ class BinaryCrossEntropy(nn.Module):
         self.gamma = gamma
         self.register_buffer("positive_weight", positive_weight)
 
-    def forward(self, logits: Tensor, y: Tensor) -> Tensor:
+    def forward(self, logits: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """Return the mean loss over known cells; 0 if there are none.
 
         Args:
             logits: [num_samples, num_labels]
             y: 1, 0, or NaN where unknown.  [num_samples, num_labels]
+            sample_weight: How much each row counts, None for all the same.  [num_samples]
         """
         known = ~y.isnan()
         positive = y == 1
@@ -87,7 +90,7 @@ class BinaryCrossEntropy(nn.Module):
         weight = torch.ones_like(logits)
         if self.positive_weight is not None:
             weight = torch.where(positive, self.positive_weight.to(logits.dtype), weight)
-        return _weighted_mean(_focal(log_likelihood, self.gamma), weight * known)
+        return _weighted_mean(_focal(log_likelihood, self.gamma), _by_row(weight * known, sample_weight))
 
 
 class MeanSquaredError(nn.Module):
@@ -106,20 +109,21 @@ class MeanSquaredError(nn.Module):
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
 
-    def forward(self, logits: Tensor, y: Tensor) -> Tensor:
+    def forward(self, logits: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """Return the mean loss over known cells; 0 if there are none.
 
         Args:
             logits: Standardised predictions.  [num_samples, num_columns]
             y: Values in their own unit, NaN where unknown.  [num_samples, num_columns]
+            sample_weight: How much each row counts, None for all the same.  [num_samples]
         """
         known = ~y.isnan()
         standardised = ((y - self.mean) / self.std).to(logits.dtype)
         error = torch.where(known, logits - standardised.nan_to_num(), 0.0)
-        return _weighted_mean(error.square(), known.to(logits.dtype))
+        return _weighted_mean(error.square(), _by_row(known.to(logits.dtype), sample_weight))
 
 
-def _rows(logits: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+def _rows(logits: Tensor, y: Tensor, weight: Tensor | None, sample_weight: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return the log-likelihood of each row's class and the row's weight (0 where the class is unknown)."""
     known = y >= 0
     index = y.clamp(min=0)
@@ -127,7 +131,14 @@ def _rows(logits: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, Ten
     row_weight = known.to(logits.dtype)
     if weight is not None:
         row_weight = row_weight * weight.to(logits.dtype)[index]
-    return log_likelihood, row_weight
+    return log_likelihood, _by_row(row_weight, sample_weight)
+
+
+def _by_row(weight: Tensor, sample_weight: Tensor | None) -> Tensor:
+    """Multiply weights of rows [num_samples] or cells [num_samples, num_columns] by how much the row counts."""
+    if sample_weight is None:
+        return weight
+    return weight * sample_weight.to(weight.dtype).view(-1, *[1] * (weight.dim() - 1))
 
 
 def _focal(log_likelihood: Tensor, gamma: float) -> Tensor:

@@ -125,7 +125,7 @@ class GraphStore:
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """One row per sample: `sample_id`, `split`, `source_row`, targets as text, `has_<modality>`."""
+        """One row per sample: `sample_id`, `split`, `source_row`, targets as text, `sample_weight` if set, `has_<modality>`."""
         frame = self._frame(SAMPLES)
         if len(frame) != len(self) or not {"sample_id", "split"} <= set(frame.columns):
             raise IntegrityError(

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW, Optimizer
 
@@ -104,7 +105,7 @@ def _epoch(job: Job, network: FusionNetwork, optimizer: Optimizer, criterion: nn
         record["validation"] = _validate(job, network, criterion)
         score = _score(job.task, record["validation"])
     # without validation rows the last epoch is as good as any
-    if score > progress.best_score or not job.validated:
+    if score > progress.best_score or not job.validated or job.settings.keep == "last":
         progress.best_score, progress.best_epoch = score, progress.epoch
         progress.best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
     progress.history.append(record)
@@ -116,11 +117,13 @@ def _train_epoch(job: Job, network: FusionNetwork, optimizer: Optimizer, criteri
     steps = math.ceil(len(store.indices("train")) / settings.batch_size)
     network.train()
     total, rows, rate = 0.0, 0, 0.0
+    counts = sample_weights(store)
     batches = store.batches("train", batch_size=settings.batch_size, shuffle=True, seed=job.seed, epoch=epoch)
     for number, batch in enumerate(batches):
         # 1. Forward, with some modalities removed.
         weights = modality_weights(batch, store.schema, settings.modality_dropout, job.seed, epoch)
-        loss = criterion(network(batch, node_weight_dict=weights).logits, batch.y)
+        logits = network(batch, node_weight_dict=weights).logits
+        loss = criterion(logits, batch.y) if counts is None else criterion(logits, batch.y, counts[batch.position])
         _check_finite(loss.item(), epoch, settings)
         # 2. Backward.
         optimizer.zero_grad()
@@ -134,6 +137,13 @@ def _train_epoch(job: Job, network: FusionNetwork, optimizer: Optimizer, criteri
         optimizer.step()
         total, rows = total + loss.item() * batch.num_graphs, rows + batch.num_graphs
     return {"loss": total / rows, "learning_rate": rate}
+
+
+def sample_weights(store: GraphStore) -> Tensor | None:
+    """Return how much each sample counts in training, or None where all count the same.  [num_samples]."""
+    if "sample_weight" not in store.samples:
+        return None
+    return torch.from_numpy(store.samples["sample_weight"].to_numpy(dtype=np.float32, copy=True))
 
 
 def _validate(job: Job, network: FusionNetwork, criterion: nn.Module) -> dict[str, float]:

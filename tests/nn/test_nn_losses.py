@@ -67,3 +67,18 @@ def test_without_any_target_loss_and_gradient_are_zero(loss, y):
     value.backward()
     assert value == 0
     assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+
+@pytest.mark.parametrize(
+    ("loss", "y"),
+    [
+        (CrossEntropy(torch.tensor([1.0, 5.0, 0.5])), Y),
+        (FocalLoss(), Y),
+        (BinaryCrossEntropy(), torch.tensor([[1.0, 0.0, float("nan")], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 1.0, 1.0]])),
+        (MeanSquaredError(torch.zeros(3), torch.ones(3)), torch.tensor([[1.0, 2.0, float("nan")], [0.0] * 3, [1.0] * 3, [2.0] * 3])),
+    ],
+)
+def test_a_row_of_weight_two_counts_as_two_rows_and_one_of_weight_nought_as_none(loss, y):
+    weighted = loss(LOGITS, y, torch.tensor([2.0, 1.0, 0.0, 1.0]))
+    torch.testing.assert_close(weighted, loss(LOGITS[[0, 0, 1, 3]], y[[0, 0, 1, 3]]))
+    torch.testing.assert_close(loss(LOGITS, y, torch.full((4,), 0.25)), loss(LOGITS, y))

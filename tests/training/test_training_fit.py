@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from toy_training import NO_TARGET, SETTINGS, SPLITS, contents, made_store, train
+from toy_training import NO_TARGET, SETTINGS, SPLITS, contents, made_samples, made_store, train
 
 from graphfuse.core.errors import ConfigError, InputError, LockedError
 from graphfuse.core.files import read_json
@@ -225,3 +225,18 @@ def test_two_trainings_into_one_folder_are_refused(store, tmp_path):
 
 def test_splits_of_the_toy_are_what_the_tests_count_on():
     assert (SPLITS.count("train"), SPLITS.count("validation"), SPLITS.count("test")) == (24, 12, 12)
+
+
+def test_rows_count_as_much_as_they_weigh(tmp_path):
+    labels = made_samples()[2]
+    store = made_store(tmp_path / "store", weights=np.where(labels == "yes", 1.0, 1e-6))
+    run = tmp_path / "run"
+    train(store, run, replace(ONE, epochs=60, batch_size=24, patience=0, keep="last", learning_rate=0.05))
+    assert set(read_frame(run / "predictions-test.parquet")["prediction"]) == {"yes"}
+
+
+def test_the_last_epoch_is_kept_where_asked(store, tmp_path):
+    best = train(store, tmp_path / "best", replace(SETTINGS, epochs=8, patience=0))
+    last = train(store, tmp_path / "last", replace(SETTINGS, epochs=8, patience=0, keep="last"))
+    assert last["best_epochs"] == [8, 8]
+    assert best["best_epochs"] != [8, 8]

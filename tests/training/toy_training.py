@@ -81,7 +81,7 @@ def made_edges(nodes, edge_types):
     return tables
 
 
-def made_store(folder, *, splits=SPLITS, labels=None, target=None, y=None, rows=None, schema=SCHEMA):
+def made_store(folder, *, splits=SPLITS, labels=None, target=None, y=None, rows=None, schema=SCHEMA, weights=None):
     """Write a store of one shard; `rows` chooses samples, so that some of them can be converted again."""
     x, owner, made = made_samples(splits=splits)
     labels = made if labels is None else np.array(labels)
@@ -108,6 +108,8 @@ def made_store(folder, *, splits=SPLITS, labels=None, target=None, y=None, rows=
     samples = pd.DataFrame({"sample_id": [f"post-{row}" for row in rows], "split": np.array(splits)[rows], "source_row": rows})
     if y is not None:
         samples["label"] = labels[rows]
+    if weights is not None:
+        samples["sample_weight"] = np.asarray(weights)[rows]
     write_frame(folder / "samples.parquet", samples)
     write_frame(folder / "quarantine.parquet", rejection_frame([]))
     state = write_state(folder, "modalities-0-text", {"words": pack_strings(["a"])})
