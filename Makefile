@@ -1,6 +1,7 @@
 # Everything a checkout needs, on a machine that has Python 3.11+ and make.
 
 PYTHON ?= python3
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 UV := UV_COMPILE_BYTECODE=1 VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
@@ -18,7 +19,7 @@ demo: $(VENV)/runtime.stamp  ## made data -> store -> trained models -> report, 
 	$(BIN)/graphfuse demo --out demo
 
 test: check  ## everything that must hold: format, lint, types, imports, tests
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile
 
 check: $(VENV)/dev.stamp  ## the quick part of test: all but the tests
 	$(BIN)/ruff format --check .

@@ -37,6 +37,7 @@ def perform(
     as_json: bool,
     quiet: bool = False,
     verbose: bool = False,
+    resume: str = "repeat the command",
 ) -> None:
     """Run one verb, print what came of it, and leave with its exit status.
 
@@ -46,6 +47,7 @@ def perform(
         as_json: Print the figures as the last line of standard output.
         quiet: Print neither progress nor summary.
         verbose: Show tracebacks of errors that the user can mend, too.
+        resume: What to do after an interruption.
 
     Raises:
         typer.Exit: 0 done, 2 the user can mend it, 1 a bug, 130 interrupted.
@@ -61,7 +63,7 @@ def perform(
         _fail(_code(error), _words(error), as_json)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
-        _fail("E_INTERRUPTED", "Interrupted. What is done is kept: repeat the command to resume.", as_json)
+        _fail("E_INTERRUPTED", f"Interrupted. What is done is kept: {resume} to resume.", as_json)
         raise typer.Exit(130) from None
     except Exception as error:  # noqa: BLE001  (the last door: a bug is shown, and told apart from the user's mistakes)
         _show_traceback()

@@ -42,6 +42,7 @@ def run(
         as_json=as_json,
         quiet=quiet,
         verbose=verbose,
+        resume="repeat the command with --resume",
     )
 
 
