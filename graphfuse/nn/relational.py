@@ -182,12 +182,14 @@ class RelationalAttention(RelationalLayer):
     def message(self, source_j: Tensor, destination_i: Tensor, slots: Slots) -> Tensor:
         """Score and weigh every edge: [num_edges, out_channels]."""
         # 1. Additive score per head, as in GATv2.  [num_edges, heads]
-        value, match = source_j[:, : self.out_channels], destination_i[:, : self.out_channels]
+        # split, not slices: the gradient of a slice fills a full-size tensor with zeros
+        value, *key = torch.split(source_j, self.out_channels, dim=1)
+        match, *query = torch.split(destination_i, self.out_channels, dim=1)
         joint = functional.leaky_relu(value + match, 0.2).view(-1, self.heads, self.out_channels // self.heads)
-        score = (joint * self.attention[slots.relation]).sum(dim=-1)
+        score = (joint * self.attention.index_select(0, slots.relation)).sum(dim=-1)
         # 2. The product of both ends, in score and message.  [num_edges, out_channels]
         if self.attention_product is not None:
-            product = self.interaction(source_j[:, self.out_channels :], destination_i[:, self.out_channels :])
+            product = self.interaction(*key, *query)
             score = score + self.attention_product(product)
             value = value + product
         # 3. One soft maximum over all incoming edges.  [num_edges, heads]
@@ -227,10 +229,10 @@ class RelationalMean(RelationalLayer):
 
     def message(self, source_j: Tensor, destination_i: Tensor) -> Tensor:
         """Gate every message by the product of both ends: [num_edges, out_channels]."""
-        value = source_j[:, : self.out_channels]
+        value, *key = torch.split(source_j, self.out_channels, dim=1)
         if self.gate is None:
             return value
-        product = self.interaction(source_j[:, self.out_channels :], destination_i)
+        product = self.interaction(*key, destination_i)
         gate = self.gate(product).sigmoid()
         self._edge_score = gate.squeeze(-1)
         return gate * (value + product)

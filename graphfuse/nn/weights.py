@@ -70,9 +70,9 @@ def weighted_softmax(score: Tensor, index: Tensor, num_groups: int, weight: Tens
     peak = score.new_full((num_groups, score.size(1)), -torch.inf)
     peak = peak.scatter_reduce(0, index.unsqueeze(-1).expand_as(score), seen.detach(), "amax")
     peak = torch.where(peak.isinf(), torch.zeros_like(peak), peak)
-    mass = (score - peak[index]).clamp(max=LARGEST_EXPONENT).exp()
+    mass = (score - peak.index_select(0, index)).clamp(max=LARGEST_EXPONENT).exp()
     if weight is not None:
         mass = mass * weight.unsqueeze(-1)
     total = score.new_zeros(num_groups, score.size(1)).index_add(0, index, mass)
     total = torch.where(total == 0, torch.ones_like(total), total)
-    return mass / total[index]
+    return mass / total.index_select(0, index)
