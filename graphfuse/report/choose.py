@@ -86,8 +86,11 @@ def choose(frame: pd.DataFrame, count: int = 12) -> tuple[str, ...]:
     """
     parts = []
     for verdict in VERDICTS:
-        part = frame[frame["verdict"] == verdict]
-        parts.append(part.sort_values("_score", ascending=verdict == "uncertain", kind="stable")["sample_id"].tolist())
+        rising = verdict == "uncertain"
+        part = frame[frame["verdict"] == verdict].sort_values("_score", ascending=rising, kind="stable")
+        # predictions in turns, so that every class is seen
+        part = part.assign(_turn=part.groupby("prediction").cumcount())
+        parts.append(part.sort_values(["_turn", "_score"], ascending=[True, rising], kind="stable")["sample_id"].tolist())
     rest = frame.loc[frame["verdict"] == "", "sample_id"].tolist()
     # in turns, so that a small share of wrong ones does not leave places empty
     turns = [part[turn] for turn in range(count) for part in parts if turn < len(part)]

@@ -114,3 +114,10 @@ def test_labels_with_a_column_each_are_named():
         samples=pd.DataFrame({"sample_id": ["a", "b", "c"], "red": ["1", "0", "1"], "round": ["1", "0", "0"]}),
     )
     assert true_texts(several).tolist() == ["red,round", "", "red"]
+
+
+def test_every_predicted_class_is_among_the_posts_shown() -> None:
+    frame = pd.DataFrame({"sample_id": [f"p{row}" for row in range(20)], "truth": ["a"] * 16 + ["b"] * 4})
+    frame = frame.assign(prediction=frame["truth"], verdict="confident, right", _score=np.linspace(1, 0.5, 20))
+    shown = choose(frame, count=4)
+    assert sorted(frame.set_index("sample_id").loc[list(shown), "prediction"]) == ["a", "a", "b", "b"]
