@@ -73,7 +73,7 @@ def init(table: str | Path, out: str | Path = "experiment.yaml") -> Figures:
     """
     from graphfuse.core.files import write_bytes
     from graphfuse.core.strict_yaml import parse_yaml
-    from graphfuse.datasets._roles import guess_experiment
+    from graphfuse.guessing.experiment_text import guess_experiment
 
     out = Path(out)
     if out.exists():

@@ -6,8 +6,8 @@ from pathlib import Path
 from graphfuse.core.build import build
 from graphfuse.core.sockets import Dataset
 from graphfuse.core.tables import Manifest
-from graphfuse.datasets._made import ensure_posts
-from graphfuse.datasets._worlds import PostSettings
+from graphfuse.making.posts import ensure_posts
+from graphfuse.making.worlds import PostSettings
 
 COLUMNS = {
     "name": "table",

@@ -9,16 +9,16 @@ import pandas as pd
 
 from graphfuse.core.sockets import Dataset
 from graphfuse.core.tables import Manifest, Rejection
-from graphfuse.datasets._canonical import group_names, identify, name_conflicts, set_aside
-from graphfuse.datasets._joins import join_tables, missing_keys
-from graphfuse.datasets._linked import InteractionsTable, UsersTable, link_tables, missing_linked_columns, read_times
-from graphfuse.datasets._pictures import list_pictures
-from graphfuse.datasets._reading import RawTable, read_tables
-from graphfuse.datasets._rejecting import as_ids, missing_columns, raise_problems
-from graphfuse.datasets._settings import Format, Group, Interactions, Join, Paths, Pictures, Split, Users, Weight, listed, split_of
-from graphfuse.datasets._sources import Sources, locate
-from graphfuse.datasets._splits import assign_splits
-from graphfuse.datasets._weights import sample_weights
+from graphfuse.reading.canonical import group_names, identify, name_conflicts, set_aside
+from graphfuse.reading.joins import join_tables, missing_keys
+from graphfuse.reading.linked import InteractionsTable, UsersTable, link_tables, missing_linked_columns, read_times
+from graphfuse.reading.picture_names import list_pictures
+from graphfuse.reading.raw_table import RawTable, read_tables
+from graphfuse.reading.rejecting import as_ids, missing_columns, raise_problems
+from graphfuse.reading.settings import Format, Group, Interactions, Join, Paths, Pictures, Split, Users, Weight, listed, split_of
+from graphfuse.reading.sources import Sources, locate
+from graphfuse.reading.splits import assign_splits
+from graphfuse.reading.weights import sample_weights
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from graphfuse.core.build import build
-from graphfuse.datasets._reading import read_table
+from graphfuse.reading.raw_table import read_table
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 needs_vmu = pytest.mark.skipif(not (DATA / "vmu").is_dir(), reason="needs ../shared/data/vmu, which is not part of the project")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from graphfuse.core.build import build
 from graphfuse.core.errors import ConfigError, InputError
 from graphfuse.core.tables import Manifest
-from graphfuse.datasets._reading import read_table
 from graphfuse.datasets.table import Table
+from graphfuse.reading.raw_table import read_table
 
 POSTS = pd.DataFrame({"id": [f"p{i}" for i in range(20)], "text": ["words"] * 20, "label": ["a", "b"] * 10})
 

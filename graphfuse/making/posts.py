@@ -17,10 +17,10 @@ import pandas as pd
 from graphfuse.core.errors import InputError, ResourceError
 from graphfuse.core.files import NO_SPACE, digest_bytes, sync_folder, write_json
 from graphfuse.core.tables import SPLITS
-from graphfuse.datasets._drawing import draw
-from graphfuse.datasets._people import choose_authors, make_replies, make_times, make_users, stamp, user_ids
-from graphfuse.datasets._words import write_text
-from graphfuse.datasets._worlds import PLANS, WORLDS, PostSettings, Quads, make_quads, planted
+from graphfuse.making.drawing import draw
+from graphfuse.making.people import choose_authors, make_replies, make_times, make_users, stamp, user_ids
+from graphfuse.making.words import write_text
+from graphfuse.making.worlds import PLANS, WORLDS, PostSettings, Quads, make_quads, planted
 
 IntArray = npt.NDArray[np.int64]
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from graphfuse.core.columns import as_texts
-from graphfuse.datasets._settings import Weight
+from graphfuse.reading.settings import Weight
 
 
 def sample_weights(samples: pd.DataFrame, weight: Weight) -> npt.NDArray[np.float64]:

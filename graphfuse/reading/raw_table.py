@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from graphfuse.core.columns import as_texts, clean_name, clean_text
 from graphfuse.core.errors import InputError
 from graphfuse.core.tables import Rejection
-from graphfuse.datasets._delimited import decode_text, guess_separator, is_quoted_tsv, read_records, split_lines
-from graphfuse.datasets._jsonl import read_objects
+from graphfuse.reading.delimited import decode_text, guess_separator, is_quoted_tsv, read_records, split_lines
+from graphfuse.reading.jsonl import read_objects
 
 EXTENSIONS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
 MAX_COLUMNS = 10_000

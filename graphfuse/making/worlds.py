@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphfuse.core.tables import SPLITS
-from graphfuse.datasets._drawing import COLOURS, SHAPES
+from graphfuse.making.drawing import COLOURS, SHAPES
 
 IntArray = npt.NDArray[np.int64]
 

@@ -7,14 +7,27 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from graphfuse.datasets._column_roles import Features
-from graphfuse.datasets._profile import Profile
-from graphfuse.datasets._table_roles import Roles
+from graphfuse.guessing.column_roles import Features
+from graphfuse.guessing.profile import Profile
+from graphfuse.guessing.table_roles import Roles, guess_roles
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 RESERVED = ("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf")
 LONG = 150
 """Words of a text from which on windows of words serve better than sentences."""
+
+
+def guess_experiment(table: Path, folder: Path | None = None) -> str:
+    """Return an experiment for a table, with a comment on every guess: what it rests on and what else it could be.
+
+    Args:
+        table: The file, one row per sample; other tables are looked for beside it.
+        folder: Where the experiment file will lie; None is the table's folder.
+
+    Raises:
+        InputError: If the table cannot be read, or no column can be the target.
+    """
+    return write_experiment(guess_roles(table), folder or table.parent)
 
 
 def write_experiment(roles: Roles, folder: Path) -> str:

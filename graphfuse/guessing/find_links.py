@@ -8,8 +8,8 @@ import pandas as pd
 
 from graphfuse.core.columns import as_texts
 from graphfuse.core.errors import InputError
-from graphfuse.datasets._profile import Profile, hinted, profile
-from graphfuse.datasets._reading import EXTENSIONS, read_table
+from graphfuse.guessing.profile import Profile, hinted, profile
+from graphfuse.reading.raw_table import EXTENSIONS, read_table
 
 MOST_FILES = 30
 """Files beside the table that are looked into."""

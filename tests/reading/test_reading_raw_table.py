@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphfuse.core.errors import InputError
-from graphfuse.datasets._reading import read_table, read_tables
+from graphfuse.reading.raw_table import read_table, read_tables
 
 
 def write(folder, name, content):

@@ -5,8 +5,8 @@ import pytest
 
 from graphfuse.core.build import build
 from graphfuse.core.errors import ConfigError
-from graphfuse.datasets._settings import Weight
-from graphfuse.datasets._weights import sample_weights
+from graphfuse.reading.settings import Weight
+from graphfuse.reading.weights import sample_weights
 
 
 def weights(texts, splits=None, **settings):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from graphfuse.datasets._drawing import COLOURS, SHAPES
+from graphfuse.making.drawing import COLOURS, SHAPES
 
 SUBJECTS = ("She", "He", "Anna", "Omar", "Mia", "Noah", "Lena", "Ivan", "Ruth", "Paul")
 VERBS = ("wore", "drew", "found", "painted", "carried", "noticed", "sold", "kept", "bought", "mentioned")

@@ -7,9 +7,9 @@ import pandas as pd
 
 from graphfuse.core.errors import InputError
 from graphfuse.core.tables import Rejection
-from graphfuse.datasets._reading import RawTable
-from graphfuse.datasets._rejecting import as_ids, missing_columns, reject
-from graphfuse.datasets._settings import Join
+from graphfuse.reading.raw_table import RawTable
+from graphfuse.reading.rejecting import as_ids, missing_columns, reject
+from graphfuse.reading.settings import Join
 
 
 def missing_keys(joins: Sequence[tuple[Join, RawTable]], own: list[str]) -> list[str]:

@@ -8,9 +8,9 @@ import pandas as pd
 
 from graphfuse.core.errors import InputError
 from graphfuse.core.tables import Rejection
-from graphfuse.datasets._reading import RawTable
-from graphfuse.datasets._rejecting import as_ids, reject
-from graphfuse.datasets._settings import Group
+from graphfuse.reading.raw_table import RawTable
+from graphfuse.reading.rejecting import as_ids, reject
+from graphfuse.reading.settings import Group
 
 
 def identify(raw: RawTable, frame: pd.DataFrame, column: str | None, rejections: list[Rejection]) -> pd.DataFrame:

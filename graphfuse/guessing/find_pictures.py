@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from graphfuse.core.columns import as_texts
 from graphfuse.core.errors import UnsafeError
 from graphfuse.core.files import inside
-from graphfuse.datasets._profile import Profile
+from graphfuse.guessing.profile import Profile
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 SEPARATORS = (",", ";", "|", " ")

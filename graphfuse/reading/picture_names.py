@@ -9,7 +9,7 @@ import pandas as pd
 
 from graphfuse.core.columns import MISSING_WORDS
 from graphfuse.core.tables import Rejection
-from graphfuse.datasets._settings import Pictures
+from graphfuse.reading.settings import Pictures
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp")
 

@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from graphfuse.datasets._words import write_replies
-from graphfuse.datasets._worlds import PostSettings
+from graphfuse.making.words import write_replies
+from graphfuse.making.worlds import PostSettings
 
 COUNTRIES = ("Austria", "Brazil", "Canada", "Denmark", "Egypt", "France", "Ghana", "India")
 KINDS = ("reply", "like", "share")

@@ -5,9 +5,9 @@ import pandas as pd
 
 from graphfuse.core.columns import as_texts, as_times
 from graphfuse.core.tables import Rejection
-from graphfuse.datasets._reading import RawTable
-from graphfuse.datasets._rejecting import as_ids, missing_columns, reject
-from graphfuse.datasets._settings import Interactions, Users
+from graphfuse.reading.raw_table import RawTable
+from graphfuse.reading.rejecting import as_ids, missing_columns, reject
+from graphfuse.reading.settings import Interactions, Users
 
 UsersTable = tuple[Users, RawTable]
 InteractionsTable = tuple[Interactions, RawTable]

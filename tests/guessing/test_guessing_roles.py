@@ -14,10 +14,10 @@ from graphfuse.core.build import build
 from graphfuse.core.errors import InputError
 from graphfuse.core.strict_yaml import parse_yaml
 from graphfuse.core.tables import Manifest
-from graphfuse.datasets._made import write_posts
-from graphfuse.datasets._roles import guess_experiment
-from graphfuse.datasets._table_roles import Roles, guess_roles
-from graphfuse.datasets._worlds import PostSettings
+from graphfuse.guessing.experiment_text import guess_experiment
+from graphfuse.guessing.table_roles import Roles, guess_roles
+from graphfuse.making.posts import write_posts
+from graphfuse.making.worlds import PostSettings
 from graphfuse.pipeline import convert, init, train
 
 SHARED = Path(__file__).parents[2] / "../shared/data"

@@ -10,8 +10,8 @@ import pandas as pd
 from graphfuse.core.columns import as_texts
 from graphfuse.core.errors import InputError
 from graphfuse.core.tables import Rejection
-from graphfuse.datasets._rejecting import reject
-from graphfuse.datasets._settings import SPLIT_WORDS, Split, split_of
+from graphfuse.reading.rejecting import reject
+from graphfuse.reading.settings import SPLIT_WORDS, Split, split_of
 
 Labels = npt.NDArray[np.object_]
 MAX_STRATA = 50

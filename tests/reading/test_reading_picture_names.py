@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from graphfuse.datasets._pictures import list_pictures, split_names
-from graphfuse.datasets._settings import Pictures
+from graphfuse.reading.picture_names import list_pictures, split_names
+from graphfuse.reading.settings import Pictures
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphfuse.core.errors import InputError
-from graphfuse.datasets._settings import Split
-from graphfuse.datasets._splits import assign_splits
+from graphfuse.reading.settings import Split
+from graphfuse.reading.splits import assign_splits
 
 
 def samples(n: int = 200, **columns) -> pd.DataFrame:

@@ -6,8 +6,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from graphfuse.core.tables import Rejection
-from graphfuse.datasets._rejecting import raise_problems
-from graphfuse.datasets._settings import Interactions, Join, Paths, Pictures, Users, listed
+from graphfuse.reading.rejecting import raise_problems
+from graphfuse.reading.settings import Interactions, Join, Paths, Pictures, Users, listed
 
 Candidates = Callable[[str], list[Path]]
 """Name in the settings -> where it may lie, in the order of trying."""

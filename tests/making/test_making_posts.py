@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression
 
 from graphfuse.core.build import build
 from graphfuse.core.errors import ConfigError, InputError
-from graphfuse.datasets._drawing import COLOURS, PAPER, SHAPES, draw
-from graphfuse.datasets._made import ensure_posts, write_posts
-from graphfuse.datasets._worlds import WORLDS, PostSettings
+from graphfuse.making.drawing import COLOURS, PAPER, SHAPES, draw
+from graphfuse.making.posts import ensure_posts, write_posts
+from graphfuse.making.worlds import WORLDS, PostSettings
 
 SMALL = PostSettings(train_rows=240, validation_rows=40, test_rows=120, users=40)
 
@@ -211,7 +211,7 @@ def test_an_interrupted_writing_leaves_nothing_behind(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("graphfuse.datasets._made.make_replies", interrupt)
+    monkeypatch.setattr("graphfuse.making.posts.make_replies", interrupt)
     with pytest.raises(KeyboardInterrupt):
         ensure_posts(tmp_path / "posts", SMALL)
     assert list(tmp_path.iterdir()) == []

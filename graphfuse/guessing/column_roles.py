@@ -7,8 +7,8 @@ from typing import Literal
 import pandas as pd
 
 from graphfuse.core.errors import InputError
-from graphfuse.datasets._profile import Profile, hinted
-from graphfuse.datasets._settings import split_of
+from graphfuse.guessing.profile import Profile, hinted
+from graphfuse.reading.settings import split_of
 
 TARGET_NAMES = (
     *("label", "labels", "target", "class", "y", "category", "sentiment", "stance", "veracity", "fake", "verdict", "outcome"),
@@ -44,6 +44,7 @@ class Features:
 
 
 def is_split(facts: Profile) -> bool:
+    """Return whether the values are words for splits."""
     words = {split_of(value) for value, _ in facts.top}
     return 2 <= facts.distinct <= 10 and "" not in words and len(words) >= 2 and "train" in words
 

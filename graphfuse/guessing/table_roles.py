@@ -9,7 +9,7 @@ import pandas as pd
 
 from graphfuse.core.columns import as_texts
 from graphfuse.core.errors import InputError
-from graphfuse.datasets._column_roles import (
+from graphfuse.guessing.column_roles import (
     USER_NAMES,
     USER_TRAITS,
     Features,
@@ -25,10 +25,10 @@ from graphfuse.datasets._column_roles import (
     time_columns,
     user_columns,
 )
-from graphfuse.datasets._find_links import Neighbour, find_interactions, find_joins, find_users, neighbours, same_columns
-from graphfuse.datasets._find_pictures import PictureColumn, find_pictures
-from graphfuse.datasets._profile import Profile, hinted, profile
-from graphfuse.datasets._reading import read_table
+from graphfuse.guessing.find_links import Neighbour, find_interactions, find_joins, find_users, neighbours, same_columns
+from graphfuse.guessing.find_pictures import PictureColumn, find_pictures
+from graphfuse.guessing.profile import Profile, hinted, profile
+from graphfuse.reading.raw_table import read_table
 
 EVENT_PATTERN = "^([A-Za-z]+)"
 """First word of a picture's name, which often is the event that it shows (`sandy_fake_12` -> `sandy`)."""

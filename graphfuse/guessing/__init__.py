@@ -1,0 +1,1 @@
+"""What the columns of a table are, guessed from what they hold (`graphfuse init`)."""

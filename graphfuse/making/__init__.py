@@ -1,0 +1,1 @@
+"""Made posts, whose label lies in a known place."""
