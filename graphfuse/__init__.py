@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  (a public name of any kind)
+def __getattr__(name: str) -> Any:
     if name == "nn":
         return import_module("graphfuse.nn")
     if name in _PLACES:

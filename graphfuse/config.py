@@ -54,7 +54,8 @@ class Experiment:
         value: dict[str, Any] = {key: getattr(self, key).to_dict() for key in ONE_OF}
         value |= {key: [section.to_dict() for section in getattr(self, key)] for key in LIST_OF}
         value |= {key: asdict(getattr(self, key)) for key in STAGES}
-        return _plain(value)  # type: ignore[no-any-return]
+        plain: dict[str, Any] = _plain(value)
+        return plain
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], folder: Path, allowed: Sequence[str] = ()) -> "Experiment":
@@ -96,7 +97,7 @@ def apply_overrides(value: Mapping[str, Any], overrides: Sequence[str]) -> dict[
     Raises:
         ConfigError: With every override that does not fit.
     """
-    result = _plain(value)
+    result: dict[str, Any] = _plain(value)
     problems = []
     for override in overrides:
         try:
@@ -105,7 +106,7 @@ def apply_overrides(value: Mapping[str, Any], overrides: Sequence[str]) -> dict[
             problems += error.problems
     if problems:
         raise ConfigError(problems)
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 def _set(value: dict[str, Any], override: str) -> None:
@@ -125,7 +126,7 @@ def _set(value: dict[str, Any], override: str) -> None:
         spot[_position(spot, last, place)] = new
 
 
-def _position(spot: Any, step: str, place: str) -> int:  # noqa: ANN401  (any YAML value)
+def _position(spot: Any, step: str, place: str) -> int:
     """Return the list position that one step of `a.0.b` names."""
     if not isinstance(spot, list):
         raise ConfigError(f"--set {place}: '{step}' has no place inside {_kind(spot)}. Set the part above it instead.")
@@ -160,7 +161,7 @@ def _experiment(value: Mapping[str, Any], folder: Path, allowed: tuple[str, ...]
 
 
 def _section(
-    value: Any,  # noqa: ANN401  (any YAML value)
+    value: Any,
     room: str,
     path: str,
     allowed: tuple[str, ...],
@@ -183,7 +184,7 @@ def _section(
     return Section(name=settings.pop("name"), settings=settings)
 
 
-def _stage(value: Any, settings: type[Any], path: str, problems: list[str]) -> Any:  # noqa: ANN401
+def _stage(value: Any, settings: type[Any], path: str, problems: list[str]) -> Any:
     if not isinstance(value, dict):
         problems.append(f"{path}: must hold settings by name (got {_kind(value)}).")
         return None
@@ -194,7 +195,7 @@ def _stage(value: Any, settings: type[Any], path: str, problems: list[str]) -> A
         return None
 
 
-def _named_packages(value: Any) -> Iterator[str]:  # noqa: ANN401  (any YAML value)
+def _named_packages(value: Any) -> Iterator[str]:
     """Yield the packages of plug-ins that are named anywhere in the settings."""
     if isinstance(value, dict):
         name = value.get("name")
@@ -208,7 +209,7 @@ def _named_packages(value: Any) -> Iterator[str]:  # noqa: ANN401  (any YAML val
             yield from _named_packages(item)
 
 
-def _kind(value: Any) -> str:  # noqa: ANN401  (any YAML value)
+def _kind(value: Any) -> str:
     """Return what a YAML value is, in words."""
     if value is None:
         return "nothing"
@@ -217,7 +218,7 @@ def _kind(value: Any) -> str:  # noqa: ANN401  (any YAML value)
     return "a list" if isinstance(value, list) else f"'{str(value)[:40]}'"
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401  (any JSON value)
+def _plain(value: Any) -> Any:
     """Return a deep copy made of dictionaries, lists and scalars."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
 from intervals import METRICS, Floats, claims_of, drawn_counts, measure, over_draws, over_seeds
 from sparse_text import fake_probabilities
 from tables import write_results
@@ -171,7 +170,7 @@ def slug(name: str) -> str:
     return "".join(letter if letter.isalnum() else "-" for letter in name.lower()).strip("-")
 
 
-def figures(predictions: Mapping[str, Floats], fake: Any, counts: Floats) -> dict[str, dict[str, Any]]:  # noqa: ANN401
+def figures(predictions: Mapping[str, Floats], fake: Any, counts: Floats) -> dict[str, dict[str, Any]]:
     """Return per method and metric: mean over seeds, its interval over claims and over seeds, and the draws (for differences)."""
     found: dict[str, dict[str, Any]] = {}
     for name, rows in predictions.items():

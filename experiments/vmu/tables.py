@@ -112,7 +112,7 @@ def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _rounded(value: Any) -> Any:  # noqa: ANN401  (any JSON value)
+def _rounded(value: Any) -> Any:
     """Return plain JSON with four digits, more than the intervals allow."""
     if isinstance(value, dict):
         return {str(key): _rounded(item) for key, item in value.items()}

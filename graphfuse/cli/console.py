@@ -159,7 +159,7 @@ def _fail(code: str, message: str, as_json: bool) -> None:
         typer.echo(json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False))
 
 
-def _finite(value: Any) -> Any:  # noqa: ANN401  (any JSON value)
+def _finite(value: Any) -> Any:
     """Return the figures with null for what has no value, such as the AUC of one class: JSON knows no NaN."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}

@@ -105,13 +105,13 @@ def check_trainable(settings: Mapping[str, Any], recipe: Mapping[str, Any]) -> N
         )
 
 
-def _without_paths(value: Any) -> Any:  # noqa: ANN401  (any JSON value)
+def _without_paths(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_paths(item) for key, item in value.items() if key not in ("path", "folder")}
     return [_without_paths(item) for item in value] if isinstance(value, list) else value
 
 
-def _differences(place: str, before: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401  (any JSON value)
+def _differences(place: str, before: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
     """Yield (path, old, new) of the values that differ."""
     if isinstance(before, dict) and isinstance(now, dict):
         for key in sorted(before.keys() | now.keys()):
@@ -123,5 +123,5 @@ def _differences(place: str, before: Any, now: Any) -> Iterator[tuple[str, Any, 
         yield place, before, now
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401  (any JSON value)
+def _shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)[:40]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from graphfuse.core.build import build
@@ -46,7 +47,7 @@ class Recipe:
             modalities.append({"name": "sample"})
         problems: list[str] = []
 
-        def built(room: str, section: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401  (the plug-in's own type)
+        def built(room: str, section: Mapping[str, Any], path: str) -> Any:
             return _collect(problems, lambda: build(room, section, path, allowed))
 
         parts = [built("modalities", section, f"modalities.{i}") for i, section in enumerate(modalities)]
@@ -119,7 +120,7 @@ def check_edge_types(builders: Sequence[EdgeBuilder], node_types: Sequence[str])
             problems.append(f"edges.{i}: convert makes edges within a sample (this builder's scope is '{builder.scope}'). Leave it out.")
             continue
         inner: list[str] = []
-        types = _collect(inner, lambda builder=builder: _with_reverses(builder, node_types))  # type: ignore[misc]
+        types = _collect(inner, partial(_with_reverses, builder, node_types))
         problems += [f"edges.{i}.{problem}" for problem in inner]
         if types == ():
             problems.append(
@@ -140,7 +141,7 @@ def _with_reverses(builder: EdgeBuilder, node_types: Sequence[str]) -> tuple[Edg
     return (*forward, *(reverse_edge_type(edge_type) for edge_type in forward if builder.reverse))
 
 
-def _collect(problems: list[str], make: Callable[[], Any]) -> Any:  # noqa: ANN401  (what `make` returns)
+def _collect(problems: list[str], make: Callable[[], Any]) -> Any:
     """Return what `make` returns, or None after adding its configuration errors to the list."""
     try:
         return make()

@@ -7,7 +7,7 @@ from graphfuse.core.errors import ConfigError, suggest
 from graphfuse.core.registry import load, names, trusting
 
 
-def build(room: str, section: Mapping[str, Any], path: str, allowed: tuple[str, ...] = ()) -> Any:  # noqa: ANN401  (the plug-in's own type)
+def build(room: str, section: Mapping[str, Any], path: str, allowed: tuple[str, ...] = ()) -> Any:
     """Return the plug-in that a section (`name` and its settings) describes.
 
     Args:
@@ -31,7 +31,7 @@ def build(room: str, section: Mapping[str, Any], path: str, allowed: tuple[str, 
         return check(cls, settings, path)
 
 
-def check(cls: type[Any], settings: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401  (an instance of `cls`)
+def check(cls: type[Any], settings: Mapping[str, Any], path: str) -> Any:
     """Return `cls(**settings)` with every value checked and converted to its field's type."""
     from pydantic import TypeAdapter, ValidationError
 

@@ -107,7 +107,7 @@ def as_texts(column: pd.Series) -> Texts:
     return Texts(values=pd.Series(clean, index=column.index, dtype="str", name=column.name), cleaned=changed)
 
 
-def cell_text(cell: Any) -> str:  # noqa: ANN401  (whatever a file format gives)
+def cell_text(cell: Any) -> str:
     """Return one cell as text; "" for None, NaN, NaT and NA."""
     if isinstance(cell, str):
         return cell

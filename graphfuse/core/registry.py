@@ -60,7 +60,7 @@ def load(room: str, name: str, allowed: tuple[str, ...] = ()) -> type[Any]:
             f"If you trust it, add --allow-plugin {package}."
         )
     try:
-        return getattr(importlib.import_module(module_name), class_name)  # type: ignore[no-any-return]
+        return getattr(importlib.import_module(module_name), class_name)  # type: ignore[no-any-return]  # what a name leads to is checked when it is built
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"'{name}' cannot be imported: {error}. Check the spelling and that it is installed.") from error
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # torch and PIL are heavy; sockets only name them
     from PIL.Image import Image
     from torch import Tensor, nn
 
-    from graphfuse.nn.fusion import FusionNetwork
+    from graphfuse.nn.fusion import FusionModule, FusionNetwork
 
 
 class Plugin(ABC):  # noqa: B024  (what the sockets share is not a method)
@@ -144,8 +144,8 @@ class FusionModel(Plugin):
     stage: ClassVar[Literal["early", "intermediate", "late", "graph"]]
 
     @abstractmethod
-    def module(self, schema: GraphSchema) -> "nn.Module":
-        """Return a `graphfuse.nn.fusion.FusionModule`: its parameters are drawn from torch's global generator."""
+    def module(self, schema: GraphSchema) -> "FusionModule":
+        """Return the network: its parameters are drawn from torch's global generator."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ _WORDS = {
 }
 
 
-def read_yaml(path: Path) -> Any:  # noqa: ANN401  (any YAML value)
+def read_yaml(path: Path) -> Any:
     """Return the value of a YAML file.
 
     Raises:
@@ -50,7 +50,7 @@ def read_yaml(path: Path) -> Any:  # noqa: ANN401  (any YAML value)
     return parse_yaml(text, path.name)
 
 
-def parse_yaml(text: str, source: str) -> Any:  # noqa: ANN401  (any YAML value)
+def parse_yaml(text: str, source: str) -> Any:
     """Return the value of YAML text; `source` names it in messages."""
     reader = _Reader(text, source)
     try:
@@ -73,7 +73,7 @@ class _Reader:
         self._num_aliases = 0
         self._num_values = 0
 
-    def read(self) -> Any:  # noqa: ANN401
+    def read(self) -> Any:
         """Return the value of the only document."""
         value, num_documents = None, 0
         for event in self._events:
@@ -84,7 +84,7 @@ class _Reader:
                 value = self._value(next(self._events), depth=0)
         return value
 
-    def _value(self, event: Any, depth: int) -> Any:  # noqa: ANN401
+    def _value(self, event: Any, depth: int) -> Any:
         if depth > MAX_DEPTH:
             self._stop(event, f"is nested deeper than {MAX_DEPTH} levels. Flatten it.")
         self._count(event, 1)
@@ -120,7 +120,7 @@ class _Reader:
             value[key] = self._value(next(self._events), depth + 1)
         return value
 
-    def _alias(self, event: Any) -> Any:  # noqa: ANN401
+    def _alias(self, event: Any) -> Any:
         self._num_aliases += 1
         if self._num_aliases > MAX_ALIASES:
             self._stop(event, f"more than {MAX_ALIASES} aliases are used. Write the values out.")
@@ -130,7 +130,7 @@ class _Reader:
         self._count(event, size)
         return value
 
-    def _plain(self, event: Any) -> Any:  # noqa: ANN401
+    def _plain(self, event: Any) -> Any:
         """Return the YAML 1.2 value of an unquoted scalar: `1e-3` is a number, `no` and dates are text."""
         text = event.value
         if text in _WORDS:
@@ -144,15 +144,15 @@ class _Reader:
             return number
         return text
 
-    def _count(self, event: Any, num_values: int) -> None:  # noqa: ANN401
+    def _count(self, event: Any, num_values: int) -> None:
         self._num_values += num_values
         if self._num_values > MAX_VALUES:
             self._stop(event, f"holds more than {MAX_VALUES:,} values once aliases are expanded. Keep data in tables and settings here.")
 
-    def _note(self, event: Any, sentence: str) -> None:  # noqa: ANN401
+    def _note(self, event: Any, sentence: str) -> None:
         self.problems.append(f"{self._source}, line {event.start_mark.line + 1}: {sentence}")
 
-    def _stop(self, event: Any, sentence: str) -> None:  # noqa: ANN401
+    def _stop(self, event: Any, sentence: str) -> None:
         self._note(event, sentence)
         raise ConfigError(self.problems)
 

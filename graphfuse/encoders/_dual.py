@@ -48,11 +48,11 @@ def dual_network(model: str) -> tuple[Path, Any]:
 
 
 @lru_cache(maxsize=1)
-def _load(folder: Path, digest: str) -> Any:  # noqa: ANN401  (transformers' own type)
+def _load(folder: Path, digest: str) -> Any:
     """Return the network; `digest` makes a changed folder a new one."""
     return load_model(folder)
 
 
-def projected(output: Any) -> Tensor:  # noqa: ANN401  (a tensor or an output object, by the version of transformers)
+def projected(output: Any) -> Tensor:
     """Return the vectors in the shared space.  [batch, channels]."""
     return output if isinstance(output, Tensor) else output.pooler_output

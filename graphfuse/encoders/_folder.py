@@ -110,7 +110,7 @@ def _digest(file: Path, *version: int) -> str:
     return digest_file(file)
 
 
-def load_config(folder: Path) -> Any:  # noqa: ANN401  (transformers' own type)
+def load_config(folder: Path) -> Any:
     """Return the model's configuration; no weights are read.
 
     Raises:
@@ -124,7 +124,7 @@ def load_config(folder: Path) -> Any:  # noqa: ANN401  (transformers' own type)
         return config
 
 
-def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401  (transformers' own type)
+def load_tokenizer(folder: Path) -> Any:
     """Return the folder's fast tokenizer.
 
     Raises:
@@ -139,7 +139,7 @@ def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401  (transformers' own typ
         return tokenizer
 
 
-def load_model(folder: Path) -> Any:  # noqa: ANN401  (transformers' own type)
+def load_model(folder: Path) -> Any:
     """Return the frozen model in float32, loaded from safetensors, with code of transformers only.
 
     Raises:

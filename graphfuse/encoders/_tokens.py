@@ -36,7 +36,7 @@ class Window:
     """Special tokens in front."""
 
 
-def token_limit(tokenizer: Any, config: Any) -> int:  # noqa: ANN401  (transformers' own types)
+def token_limit(tokenizer: Any, config: Any) -> int:
     """Return the most tokens of a window, special tokens included."""
     limits = [tokenizer.model_max_length, getattr(config, "max_position_embeddings", None)]
     if config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer"):
@@ -44,7 +44,7 @@ def token_limit(tokenizer: Any, config: Any) -> int:  # noqa: ANN401  (transform
     return min([limit for limit in limits if limit is not None and limit < NO_LIMIT], default=512)
 
 
-def windows(tokenizer: Any, texts: Sequence[str], limit: int) -> list[Window]:  # noqa: ANN401
+def windows(tokenizer: Any, texts: Sequence[str], limit: int) -> list[Window]:
     """Return the texts' windows, in order.
 
     Of a text without tokens (a lone joiner, say) the first special token stands for all.
@@ -65,7 +65,7 @@ def windows(tokenizer: Any, texts: Sequence[str], limit: int) -> list[Window]:  
     return found
 
 
-def _special(tokenizer: Any) -> tuple[list[int], list[int]]:  # noqa: ANN401
+def _special(tokenizer: Any) -> tuple[list[int], list[int]]:
     """Return the special tokens in front of a text and behind it."""
     example = tokenizer("a", return_special_tokens_mask=True)
     ids, mask = example["input_ids"], example["special_tokens_mask"]

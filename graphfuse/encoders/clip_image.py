@@ -61,7 +61,7 @@ class ClipImage(ImageEncoder):
         return np.split(vectors, np.cumsum(counts)[:-1]) if counts else []
 
 
-def _patches(network: Any, pixels: Tensor) -> Tensor:  # noqa: ANN401  (transformers' own type)
+def _patches(network: Any, pixels: Tensor) -> Tensor:
     """Return every patch in the shared space, as a map.  [batch, channels, rows, columns]."""
     half = network.vision_model
     states = half(pixel_values=pixels).last_hidden_state

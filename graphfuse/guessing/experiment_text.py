@@ -218,11 +218,11 @@ def _optional(key: str, value: str | None) -> str:
     return f", {key}: {_value(value)}" if value else ""
 
 
-def _line(indent: int, key: str, value: Any, why: str) -> str:  # noqa: ANN401  (any YAML value)
+def _line(indent: int, key: str, value: Any, why: str) -> str:
     return f"{' ' * indent}{key}: {_value(value)}" + (f"   # {why}" if why else "")
 
 
-def _value(value: Any) -> str:  # noqa: ANN401  (any YAML value)
+def _value(value: Any) -> str:
     """Return a YAML flow value; text is quoted unless it can be nothing but text."""
     if isinstance(value, list):
         return f"[{', '.join(_value(item) for item in value)}]"

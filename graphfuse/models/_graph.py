@@ -13,6 +13,7 @@ from graphfuse.core.errors import ConfigError
 from graphfuse.core.schema import EdgeType, GraphSchema
 from graphfuse.core.sockets import FusionModel
 from graphfuse.nn.fusion import EdgeWeights, FusionModule, FusionOutput, NodeWeights
+from graphfuse.nn.inputs import input_projections
 from graphfuse.nn.readout import AttentionReadout, MeanReadout, SampleReadout
 from graphfuse.nn.weights import effective_edge_weights
 
@@ -51,13 +52,7 @@ class GraphFusion(FusionModule):
         super().__init__()
         channels = self.out_channels = model.hidden_channels
         self.node_types = schema.node_types
-        # normalised, so that products of two ends start near 1 whatever the scale of the features
-        self.project = nn.ModuleDict(
-            {
-                name: nn.Sequential(nn.Dropout(model.input_dropout), nn.Linear(width, channels), nn.LayerNorm(channels))
-                for name, width in schema.channels_by_node_type.items()
-            }
-        )
+        self.project = input_projections(schema.channels_by_node_type, channels, model.input_dropout)
         self.layers = nn.ModuleList(model.layer(schema) for _ in range(model.num_layers))
         self.norms = nn.ModuleList(
             nn.ModuleDict({name: nn.LayerNorm(channels) for name in self.node_types}) for _ in range(model.num_layers)

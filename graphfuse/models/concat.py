@@ -10,6 +10,7 @@ from torch_geometric.data import Batch
 from graphfuse.core.schema import GraphSchema
 from graphfuse.core.sockets import FusionModel
 from graphfuse.nn.fusion import EdgeWeights, FusionModule, FusionOutput, NodeWeights
+from graphfuse.nn.inputs import input_projections
 from graphfuse.nn.readout import presence
 from graphfuse.nn.weights import weighted_mean
 
@@ -38,12 +39,7 @@ class ConcatFusion(FusionModule):
         super().__init__()
         channels = self.out_channels = model.hidden_channels
         self.node_types = schema.node_types
-        self.project = nn.ModuleDict(
-            {
-                name: nn.Sequential(nn.Dropout(model.input_dropout), nn.Linear(width, channels), nn.LayerNorm(channels))
-                for name, width in schema.channels_by_node_type.items()
-            }
-        )
+        self.project = input_projections(schema.channels_by_node_type, channels, model.input_dropout)
         self.absent = nn.ParameterDict({name: nn.Parameter(torch.zeros(channels)) for name in self.node_types})
         self.perceptron = nn.Sequential(
             nn.Linear(channels * len(self.node_types), channels),

@@ -34,7 +34,7 @@ class WeightedHeteroSage(nn.Module):
         edge_index_dict: Mapping[EdgeType, Tensor],
         edge_weight_dict: Mapping[EdgeType, Tensor] | None = None,
         return_edge_scores: bool = False,
-    ) -> Any:  # noqa: ANN401  (with or without scores, as asked)
+    ) -> Any:
         """Pass messages relation by relation."""
         weights = edge_weight_dict or {}
         out: dict[str, Tensor] = {}

@@ -36,7 +36,7 @@ class WeightedHGT(HGTConv):
         edge_index_dict: Mapping[EdgeType, Tensor],
         edge_weight_dict: Mapping[EdgeType, Tensor] | None = None,
         return_edge_scores: bool = False,
-    ) -> Any:  # noqa: ANN401  (with or without scores, as asked)
+    ) -> Any:
         """Pass messages along all relations."""
         weights = edge_weight_dict or {}
         ones = next(iter(x_dict.values())).new_ones

@@ -5,37 +5,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-class CrossEntropy(nn.Module):
-    """Cross entropy over the rows whose class is known, weighted by class.
-
-    The mean is weighted too, so that weights change the balance between classes and not the size of the loss.
-
-    Args:
-        weight: Weight per class [num_classes], or None for equal ones.
-    """
-
-    weight: Tensor | None
-
-    def __init__(self, weight: Tensor | None = None) -> None:
-        super().__init__()
-        self.register_buffer("weight", weight)
-
-    def forward(self, logits: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> Tensor:
-        """Return the mean loss; 0 if no row has a class.
-
-        Args:
-            logits: [num_samples, num_classes]
-            y: Class index, -1 where unknown.  [num_samples]
-            sample_weight: How much each row counts, None for all the same.  [num_samples]
-        """
-        log_likelihood, row_weight = _rows(logits, y, self.weight, sample_weight)
-        return _weighted_mean(-log_likelihood, row_weight)
-
-
 class FocalLoss(nn.Module):
     """Cross entropy that looks less at rows which are already right: `(1 - p)^gamma * -log p`.
 
-    From "Focal Loss for Dense Object Detection" (Lin et al., ICCV 2017, arXiv:1708.02002). `gamma = 0` is `CrossEntropy`.
+    From "Focal Loss for Dense Object Detection" (Lin et al., ICCV 2017, arXiv:1708.02002). `gamma = 0` is cross entropy. Rows of unknown
+    class are left out. The mean is weighted too, so that weights change the balance between classes and not the size of the loss.
 
     Args:
         gamma: How strongly easy rows are turned down, 0 or more; the paper uses 2.
@@ -57,8 +31,23 @@ class FocalLoss(nn.Module):
             y: Class index, -1 where unknown.  [num_samples]
             sample_weight: How much each row counts, None for all the same.  [num_samples]
         """
-        log_likelihood, row_weight = _rows(logits, y, self.weight, sample_weight)
-        return _weighted_mean(_focal(log_likelihood, self.gamma), row_weight)
+        index = y.clamp(min=0)
+        log_likelihood = logits.log_softmax(dim=-1).gather(1, index[:, None])[:, 0]  # [num_samples]
+        weight = (y >= 0).to(logits.dtype)
+        if self.weight is not None:
+            weight = weight * self.weight.to(logits.dtype)[index]
+        return _weighted_mean(_focal(log_likelihood, self.gamma), _by_row(weight, sample_weight))
+
+
+class CrossEntropy(FocalLoss):
+    """Cross entropy over the rows whose class is known, weighted by class.
+
+    Args:
+        weight: Weight per class [num_classes], or None for equal ones.
+    """
+
+    def __init__(self, weight: Tensor | None = None) -> None:
+        super().__init__(gamma=0.0, weight=weight)
 
 
 class BinaryCrossEntropy(nn.Module):
@@ -121,17 +110,6 @@ class MeanSquaredError(nn.Module):
         standardised = ((y - self.mean) / self.std).to(logits.dtype)
         error = torch.where(known, logits - standardised.nan_to_num(), 0.0)
         return _weighted_mean(error.square(), _by_row(known.to(logits.dtype), sample_weight))
-
-
-def _rows(logits: Tensor, y: Tensor, weight: Tensor | None, sample_weight: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return the log-likelihood of each row's class and the row's weight (0 where the class is unknown)."""
-    known = y >= 0
-    index = y.clamp(min=0)
-    log_likelihood = logits.log_softmax(dim=-1).gather(1, index[:, None])[:, 0]  # [num_samples]
-    row_weight = known.to(logits.dtype)
-    if weight is not None:
-        row_weight = row_weight * weight.to(logits.dtype)[index]
-    return log_likelihood, _by_row(row_weight, sample_weight)
 
 
 def _by_row(weight: Tensor, sample_weight: Tensor | None) -> Tensor:

@@ -232,7 +232,7 @@ class RelationalMean(RelationalLayer):
         value, *key = torch.split(source_j, self.out_channels, dim=1)
         if self.gate is None:
             return value
-        product = self.interaction(*key, destination_i)
+        product = self.interaction(key[0], destination_i)
         gate = self.gate(product).sigmoid()
         self._edge_score = gate.squeeze(-1)
         return gate * (value + product)

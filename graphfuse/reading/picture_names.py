@@ -34,7 +34,7 @@ def list_pictures(samples: pd.DataFrame, settings: Pictures, root: Path, keys: p
     return pd.Series(lists, index=samples.index, dtype=object), rejections
 
 
-def split_names(cell: Any, separator: str | None) -> list[str]:  # noqa: ANN401  (text or a list)
+def split_names(cell: Any, separator: str | None) -> list[str]:
     """Return the names in a cell: a list, a JSON list, or text cut at the separator; blanks around names are left out."""
     if isinstance(cell, str) and cell.lstrip().startswith("["):
         cell = _json_list(cell)
@@ -44,7 +44,7 @@ def split_names(cell: Any, separator: str | None) -> list[str]:  # noqa: ANN401 
     return [name for name in names if name.lower() not in MISSING_WORDS]
 
 
-def _json_list(cell: str) -> Any:  # noqa: ANN401  (the list, or the text itself)
+def _json_list(cell: str) -> Any:
     try:
         value = json.loads(cell)
     except (ValueError, RecursionError):

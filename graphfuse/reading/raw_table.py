@@ -197,7 +197,7 @@ def _text_or_lists(column: pd.Series) -> tuple[pd.Series, Any]:
     return texts.values.astype(object).where(~nested, column.map(_clean_nested)), texts.cleaned
 
 
-def _clean_nested(cell: Any) -> Any:  # noqa: ANN401  (a JSON value)
+def _clean_nested(cell: Any) -> Any:
     """Return a value whose texts can all be written as UTF-8."""
     if isinstance(cell, list):
         return [_clean_nested(item) for item in cell]

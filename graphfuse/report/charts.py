@@ -1,10 +1,13 @@
 """Bars, dots and curves as numbers: what the page's drawings need to know, and no more."""
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from graphfuse.report.data import Curve, Estimate, Metric, Worth
+
+Scale = Callable[[float], float]
+"""A value -> its place in the drawing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +169,7 @@ def panels(curves: Sequence[Curve], width: float, height: float) -> tuple[Panel,
     return tuple(found)
 
 
-def _path(curve: Curve, x, y) -> Path:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _path(curve: Curve, x: Scale, y: Scale) -> Path:
     """Return one curve; scales are functions of a fraction and of a value."""
     points = [(x(fraction), y(estimate.value)) for fraction, estimate in curve.points]
     upper = [(x(fraction), y(estimate.value if estimate.high is None else estimate.high)) for fraction, estimate in curve.points]
@@ -188,10 +191,7 @@ def _apart(paths: list[Path]) -> list[Path]:
     middle = (paths[0].label[1] + paths[1].label[1]) / 2
     first_above = paths[0].label[1] <= paths[1].label[1]
     shifted = [(-8 if first_above else 8), (8 if first_above else -8)]
-    return [
-        Path(chosen_by=path.chosen_by, line=path.line, band=path.band, dots=path.dots, label=(path.label[0], middle + shift))
-        for path, shift in zip(paths, shifted, strict=True)
-    ]
+    return [replace(path, label=(path.label[0], middle + shift)) for path, shift in zip(paths, shifted, strict=True)]
 
 
 def _spread(fractions: Sequence[float], right: float) -> list[float]:

@@ -119,7 +119,7 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): _plain(value) for key, value in row.items() if value is not None} for row in rows]
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401  (a cell of any type)
+def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, str):

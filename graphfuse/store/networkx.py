@@ -112,7 +112,7 @@ def _features(node_type: str, rows: list[Mapping[str, Any]], channels: int) -> T
     return torch.tensor(values, dtype=torch.float32).reshape(-1, channels)
 
 
-def _attribute(attributes: Mapping[str, Any], name: str, owner: str) -> Any:  # noqa: ANN401  (whatever the person gave)
+def _attribute(attributes: Mapping[str, Any], name: str, owner: str) -> Any:
     if name not in attributes:
         raise InputError(f"{owner} must have '{name}' (has {', '.join(sorted(map(str, attributes))) or 'nothing'}).")
     return attributes[name]

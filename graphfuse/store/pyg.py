@@ -71,7 +71,7 @@ class Bookkeeping(Mapping[Any, Any]):
         self._graph_attributes = graph_attributes
         self._increments = increments
 
-    def __getitem__(self, key: object) -> Any:  # noqa: ANN401  (PyG keeps tensors and dicts of tensors side by side)
+    def __getitem__(self, key: object) -> Any:
         return self._value[key]
 
     def __iter__(self) -> Iterator[Any]:

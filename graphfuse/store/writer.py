@@ -1,9 +1,7 @@
 """Node and edge tables -> a store, format 1 (`graphfuse.store.layout`)."""
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from graphfuse.core.errors import InputError
 from graphfuse.core.files import digest_bytes, digest_file, write_json
 from graphfuse.core.schema import EdgeType, GraphSchema, TargetSchema, edge_name
 from graphfuse.core.tables import EdgeTable, FloatArray, NodeTable, State
+from graphfuse.core.versions import installed_versions
 from graphfuse.store.arrays import map_arrays, write_arrays
 from graphfuse.store.frames import write_frame
 from graphfuse.store.layout import FORMAT, INDEX, check_shard, entities_file, shard_file, state_file, units_file
@@ -151,7 +150,7 @@ def write_index(
         "files": files,
         "recipe": recipe,
         "digests": digests,
-        "versions": _versions(),
+        "versions": installed_versions(("numpy", "pandas", "pyarrow", "safetensors", "torch")),
     }
     write_json(folder / INDEX, {**index, "sha256": index_digest(index)})
 
@@ -160,17 +159,6 @@ def index_digest(index: Mapping[str, Any]) -> str:
     """Return the digest of an index over everything but the digest itself."""
     content = json.loads(json.dumps({key: value for key, value in index.items() if key != "sha256"}))  # as it will be read
     return digest_bytes(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
-
-
-def _versions() -> dict[str, str]:
-    """Return what the bytes of a store may depend on."""
-    found = {"python": platform.python_version()}
-    for package in ("graphfuse", "numpy", "pandas", "pyarrow", "safetensors", "torch"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # graphfuse run from a checkout
-            found[package] = "checkout"
-    return found
 
 
 def _node_arrays(schema: GraphSchema, node_type: str, table: NodeTable | None, num_samples: int, dtype: str) -> State:

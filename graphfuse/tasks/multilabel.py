@@ -156,7 +156,7 @@ class Multilabel(Task):
     def _split(self, cell: object) -> list[str] | None:
         if isinstance(cell, (list, tuple, np.ndarray)):
             return [str(label).strip() for label in cell]
-        text = "" if pd.isna(cell) else str(cell).strip()  # type: ignore[call-overload]
+        text = "" if pd.isna(cell) else str(cell).strip()  # type: ignore[call-overload]  # pandas-stubs know no plain object
         if text.startswith("["):
             try:
                 return [str(label).strip() for label in json.loads(text)]

@@ -13,7 +13,7 @@ from graphfuse.training.checkpoint import read_tensors
 def build_network(model: FusionModel, schema: GraphSchema, task: Task, target: TargetSchema) -> FusionNetwork:
     """Return an untrained network; its parameters are drawn from torch's global generator."""
     body = model.module(schema)
-    return FusionNetwork(body, task.out_channels(target), schema=schema, target=target)  # type: ignore[arg-type]
+    return FusionNetwork(body, task.out_channels(target), schema=schema, target=target)
 
 
 def load_weights(folder: Path, network: FusionNetwork) -> None:

@@ -1,9 +1,7 @@
 """What a run was made from, and whether it is whole."""
 
-import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import torch
 from graphfuse.core.errors import ConfigError, InputError, IntegrityError, UnsafeError
 from graphfuse.core.files import digest_file, inside, read_json, write_json
 from graphfuse.core.settings import TrainSettings
+from graphfuse.core.versions import installed_versions
 from graphfuse.store.graph_store import GraphStore
 
 FORMAT = 1
@@ -31,7 +30,7 @@ def describe_inputs(store: GraphStore, experiment: Mapping[str, Any], settings: 
         "store": digest_file(store.path / "index.json"),
         "threads": torch.get_num_threads(),
         "deterministic": not settings.fast,
-        "versions": _versions(),
+        "versions": installed_versions(("numpy", "torch", "torch_geometric")),
     }
 
 
@@ -117,20 +116,10 @@ def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401  (any JSON value)
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, (Mapping, list, tuple)) and value:
         items = value.items() if isinstance(value, Mapping) else enumerate(value)
         for key, item in items:
             yield from _flat(item, f"{path}.{key}" if path else str(key))
     else:
         yield path, list(value) if isinstance(value, tuple) else value
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in ("graphfuse", "numpy", "torch", "torch_geometric"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # graphfuse run from a checkout
-            found[package] = "checkout"
-    return found
