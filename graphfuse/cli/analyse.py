@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from graphfuse.cli.console import AllowOption, Figures, JsonOption, QuietOption, VerboseOption, perform
+from graphfuse.cli.console import AllowOption, Figures, Progress
 
 EXAMPLES = """  graphfuse analyse runs/first --store stores/posts --out runs/first-analysis
   graphfuse analyse runs/first --store stores/posts --out looks --analyses attention,occlusion --samples 17,23"""
 
 
 def run(
+    progress: Progress,
     run: Annotated[Path, typer.Argument(help="Run folder that train wrote.")],
     store: Annotated[Path, typer.Option("--store", help="Store folder that the run was trained on.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the scores and the report.")],
@@ -21,29 +22,20 @@ def run(
     pictures: Annotated[Path | None, typer.Option("--pictures", help="Folder that picture paths are relative to.")] = None,
     show_users: Annotated[bool, typer.Option("--show-users", help="Keep user ids; else users are numbered.")] = False,
     allow_plugin: AllowOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+) -> Figures:
     """Score edges, edge kinds and modalities on the test rows, and write one HTML report that needs no network."""
     from graphfuse import pipeline
 
-    perform(
-        lambda progress: pipeline.analyse(
-            run,
-            store,
-            out,
-            analyses=_names(analyses),
-            samples=_names(samples),
-            pictures=pictures,
-            show_users=show_users,
-            allowed=allow_plugin or (),
-            progress=progress,
-        ),
-        _lines,
-        as_json=as_json,
-        quiet=quiet,
-        verbose=verbose,
+    return pipeline.analyse(
+        run,
+        store,
+        out,
+        analyses=_names(analyses),
+        samples=_names(samples),
+        pictures=pictures,
+        show_users=show_users,
+        allowed=allow_plugin or (),
+        progress=progress,
     )
 
 
@@ -51,7 +43,8 @@ def _names(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _lines(figures: Figures) -> Iterator[str]:
+def lines(figures: Figures) -> Iterator[str]:
+    """Say how many scores there are, and where the report lies."""
     for name, count in figures["scores"].items():
         yield f"  {name:<16} {count:,} scores"
     yield f"Report: {figures['report']}"

@@ -5,7 +5,8 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterable
-from types import TracebackType
+from inspect import Parameter, Signature, signature
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
@@ -13,9 +14,12 @@ import typer
 from graphfuse.core.errors import GraphfuseError
 
 if TYPE_CHECKING:  # rich is loaded only where a bar or a table is drawn
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
 
 Figures = dict[str, Any]
+Progress = Callable[[int, int, str], None]
+"""Called as `progress(done, total, label)`."""
 
 JsonOption = Annotated[bool, typer.Option("--json", help="End standard output with one line of JSON that holds the figures.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
@@ -28,6 +32,30 @@ AllowOption = Annotated[
 ]
 
 OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def command(verb: ModuleType) -> Callable[..., None]:
+    """Return the function `run` of a verb as a command, with the options that every verb has.
+
+    Args:
+        verb: Holds `run`, which returns figures and may ask for `progress`; `lines`, which puts them into words; and
+            `RESUME`, what to do after an interruption, if it is not just to repeat the command.
+    """
+    own = signature(verb.run).parameters
+
+    def call(as_json: JsonOption = False, quiet: QuietOption = False, verbose: VerboseOption = False, **given: Any) -> None:
+        def figures(progress: Progress) -> Figures:
+            return verb.run(**given, **({"progress": progress} if "progress" in own else {}))  # type: ignore[no-any-return]  # a module's
+
+        resume = getattr(verb, "RESUME", "repeat the command")
+        perform(figures, verb.lines, as_json=as_json, quiet=quiet, verbose=verbose, resume=resume)
+
+    shared = [option for option in signature(call).parameters.values() if option.kind is not Parameter.VAR_KEYWORD]
+    options = [*(option for option in own.values() if option.name != "progress"), *shared]
+    # what typer reads to make options and help
+    call.__doc__, call.__annotations__ = verb.run.__doc__, {option.name: option.annotation for option in options}
+    call.__signature__ = Signature(options)  # type: ignore[attr-defined]  # read by inspect.signature
+    return call
 
 
 def perform(
@@ -83,7 +111,7 @@ class Reporter:
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
-        self._bar: Progress | None = None
+        self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._label = ""
         self._tenth = -1
@@ -109,9 +137,9 @@ class Reporter:
     def _draw(self, done: int, total: int, label: str) -> None:
         if self._bar is None:
             from rich.console import Console
-            from rich.progress import Progress
+            from rich.progress import Progress as Bar
 
-            self._bar = Progress(console=Console(stderr=True))
+            self._bar = Bar(console=Console(stderr=True))
             self._bar.start()
             self._task = self._bar.add_task(label, total=total)
         if self._task is not None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from graphfuse.cli.console import AllowOption, Figures, JsonOption, QuietOption, SetOption, VerboseOption, counts, edge_kinds, perform
+from graphfuse.cli.console import AllowOption, Figures, Progress, SetOption, counts, edge_kinds
 
 EXAMPLES = """  graphfuse convert experiment.yaml --out stores/posts
   graphfuse convert experiment.yaml --out stores/posts --workers 2 --strict
@@ -14,6 +14,7 @@ EXAMPLES = """  graphfuse convert experiment.yaml --out stores/posts
 
 
 def run(
+    progress: Progress,
     experiment: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],
     out: Annotated[Path, typer.Option("--out", help="Store folder to write; repeat the command to resume.")],
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; the store has the same bytes with any number.")] = 1,
@@ -21,32 +22,24 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="Stop at rows, pictures or links that cannot be used.")] = False,
     overrides: SetOption = None,
     allow_plugin: AllowOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+) -> Figures:
     """Turn each row of a data set into a graph and write them to a store; what cannot be used is counted and kept apart."""
     from graphfuse import pipeline
 
-    perform(
-        lambda progress: pipeline.convert(
-            experiment,
-            out,
-            workers=workers,
-            engine=engine,
-            strict=strict,
-            overrides=overrides or (),
-            allowed=allow_plugin or (),
-            progress=progress,
-        ),
-        _lines,
-        as_json=as_json,
-        quiet=quiet,
-        verbose=verbose,
+    return pipeline.convert(
+        experiment,
+        out,
+        workers=workers,
+        engine=engine,
+        strict=strict,
+        overrides=overrides or (),
+        allowed=allow_plugin or (),
+        progress=progress,
     )
 
 
-def _lines(figures: Figures) -> Iterator[str]:
+def lines(figures: Figures) -> Iterator[str]:
+    """Say what was built, and what could not be used."""
     yield f"{figures['num_samples']:,} graphs in {figures['store']} ({counts(figures['samples'])})"
     yield f"  nodes: {counts(figures['nodes'])}"
     yield f"  edges: {counts(edge_kinds(figures['edges']))}"

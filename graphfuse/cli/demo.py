@@ -6,25 +6,24 @@ from typing import Annotated
 
 import typer
 
-from graphfuse.cli.console import Figures, JsonOption, QuietOption, VerboseOption, perform
+from graphfuse.cli.console import Figures, Progress
 
 EXAMPLES = """  graphfuse demo
   graphfuse demo --out /tmp/demo --json"""
 
 
 def run(
+    progress: Progress,
     out: Annotated[Path, typer.Option("--out", help="Folder for the data, the stores, the runs and the report.")] = Path("demo"),
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+) -> Figures:
     """Make posts whose label lies only in which word goes with which region; convert, train, analyse and report."""
     from graphfuse import pipeline
 
-    perform(lambda progress: pipeline.demo(out, progress=progress), _lines, as_json=as_json, quiet=quiet, verbose=verbose)
+    return pipeline.demo(out, progress=progress)
 
 
-def _lines(figures: Figures) -> Iterator[str]:
+def lines(figures: Figures) -> Iterator[str]:
+    """Say what was built, and how well the planted combination was learnt and found."""
     nodes, edges = (sum(figures[kind].values()) for kind in ("nodes", "edges"))
     yield f"Built {figures['num_samples']:,} graphs with {nodes:,} nodes and {edges:,} edges: {figures['store']}"
     yield f"Test {figures['metric']}, where the label lies only in which word goes with which region:"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from graphfuse.cli.console import Figures, JsonOption, QuietOption, VerboseOption, perform
+from graphfuse.cli.console import Figures
 
 EXAMPLES = """  graphfuse export stores/posts --format graphml --sample 17 --out post-17.graphml
   graphfuse export runs/first-analysis --format csv --out scores.csv"""
@@ -18,17 +18,13 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="File or folder to write.")],
     sample: Annotated[str | None, typer.Option("--sample", help="Only the graph of this sample id.")] = None,
     show_users: Annotated[bool, typer.Option("--show-users", help="Keep user ids; else users are numbered.")] = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+) -> Figures:
     """Write the graphs of a store, or the scores of an analysis, in a format that other programs read."""
     from graphfuse import pipeline
 
-    perform(
-        lambda _: pipeline.export(source, kind, out, sample, show_users=show_users), _lines, as_json=as_json, quiet=quiet, verbose=verbose
-    )
+    return pipeline.export(source, kind, out, sample, show_users=show_users)
 
 
-def _lines(figures: Figures) -> Iterator[str]:
+def lines(figures: Figures) -> Iterator[str]:
+    """Say what was written."""
     yield f"Wrote {figures['out']}"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from graphfuse.cli.console import Figures, JsonOption, QuietOption, VerboseOption, perform
+from graphfuse.cli.console import Figures
 
 EXAMPLES = """  graphfuse init posts.csv
   graphfuse init posts.parquet --out experiments/first.yaml"""
@@ -15,17 +15,15 @@ EXAMPLES = """  graphfuse init posts.csv
 def run(
     table: Annotated[Path, typer.Argument(help="CSV, TSV, JSONL or Parquet file, one row per post or product.")],
     out: Annotated[Path, typer.Option("--out", help="Experiment file to write; never overwritten.")] = Path("experiment.yaml"),
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+) -> Figures:
     """Guess what each column is, and write a commented experiment that converts and trains as it stands."""
     from graphfuse import pipeline
 
-    perform(lambda _: pipeline.init(table, out), _lines, as_json=as_json, quiet=quiet, verbose=verbose)
+    return pipeline.init(table, out)
 
 
-def _lines(figures: Figures) -> Iterator[str]:
+def lines(figures: Figures) -> Iterator[str]:
+    """Say what each role was guessed to be."""
     dataset = figures["dataset"]
     roles = {
         "target": dataset.get("target"),

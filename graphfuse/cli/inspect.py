@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from graphfuse.cli.console import Figures, JsonOption, QuietOption, VerboseOption, counts, edge_kinds, perform
+from graphfuse.cli.console import Figures, counts, edge_kinds
 
 EXAMPLES = """  graphfuse inspect stores/posts
   graphfuse inspect stores/posts --sample 17"""
@@ -15,17 +15,15 @@ EXAMPLES = """  graphfuse inspect stores/posts
 def run(
     store: Annotated[Path, typer.Argument(help="Store folder.")],
     sample: Annotated[str | None, typer.Option("--sample", help="Show the graph of this sample id.")] = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+) -> Figures:
     """Show node and edge types, splits and what was not used; or the nodes and edges of one sample."""
     from graphfuse import pipeline
 
-    perform(lambda _: pipeline.inspect(store, sample), _lines, as_json=as_json, quiet=quiet, verbose=verbose)
+    return pipeline.inspect(store, sample)
 
 
-def _lines(figures: Figures) -> Iterator[str]:
+def lines(figures: Figures) -> Iterator[str]:
+    """Say what is in the store, or in one sample."""
     yield from _sample(figures) if "sample" in figures else _store(figures)
 
 

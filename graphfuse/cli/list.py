@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from graphfuse.cli.console import Figures, JsonOption, QuietOption, VerboseOption, perform
+from graphfuse.cli.console import Figures
 from graphfuse.core.errors import ConfigError, suggest
 from graphfuse.core.registry import ROOMS, names, summary
 
@@ -16,21 +16,15 @@ EXAMPLES = """  graphfuse list
 
 def run(
     room: Annotated[str | None, typer.Argument(help=f"One of: {', '.join(ROOMS)}.")] = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+) -> Figures:
     """Show what can be named in an experiment: rooms, names, and what each is for."""
-    perform(lambda _: _figures(room), _lines, as_json=as_json, quiet=quiet, verbose=verbose)
-
-
-def _figures(room: str | None) -> Figures:
     if room is not None and room not in ROOMS:
         raise ConfigError(f"'{room}' is not a room. {suggest(room, ROOMS)}")
     return {each: {name: summary(each, name) for name in names(each)} for each in ([room] if room else ROOMS)}
 
 
-def _lines(figures: Figures) -> Iterator[str]:
+def lines(figures: Figures) -> Iterator[str]:
+    """Draw a table of the rooms."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -8,7 +8,7 @@ import typer
 
 from graphfuse.cli import analyse, convert, demo, export, init, inspect, predict, train
 from graphfuse.cli import list as list_verb
-from graphfuse.cli.console import fail_usage
+from graphfuse.cli.console import command, fail_usage
 
 HELP = "Turn tables of posts with text, pictures, users and interactions into graphs, fuse them, and see which edges mattered."
 EXAMPLES = """\b
@@ -24,8 +24,8 @@ Examples:
 app = typer.Typer(name="graphfuse", help=HELP, epilog=EXAMPLES, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 for verb in (demo, init, convert, inspect, train, predict, analyse, export, list_verb):
     name = verb.__name__.rpartition(".")[2]
-    app.command(name, short_help=verb.__doc__, epilog=f"\b\nExamples:\n{verb.EXAMPLES}")(verb.run)
-app.command("analyze", epilog=f"\b\nExamples:\n{analyse.EXAMPLES}", hidden=True)(analyse.run)
+    app.command(name, short_help=verb.__doc__, epilog=f"\b\nExamples:\n{verb.EXAMPLES}")(command(verb))
+app.command("analyze", epilog=f"\b\nExamples:\n{analyse.EXAMPLES}", hidden=True)(command(analyse))
 
 
 def _show_version(asked: bool) -> None:

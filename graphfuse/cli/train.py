@@ -6,14 +6,16 @@ from typing import Annotated
 
 import typer
 
-from graphfuse.cli.console import AllowOption, Figures, JsonOption, QuietOption, SetOption, VerboseOption, perform
+from graphfuse.cli.console import AllowOption, Figures, Progress, SetOption
 
 EXAMPLES = """  graphfuse train experiment.yaml --store stores/posts --out runs/first
   graphfuse train experiment.yaml --store stores/posts --out runs/first --resume
   graphfuse train experiment.yaml --store stores/posts --out runs/concat --set 'model={name: concat}' --set 'train.seeds=[0, 1, 2]'"""
+RESUME = "repeat the command with --resume"
 
 
 def run(
+    progress: Progress,
     experiment: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],
     store: Annotated[Path, typer.Option("--store", help="Store folder that convert wrote.")],
     out: Annotated[Path, typer.Option("--out", help="Run folder to write.")],
@@ -21,32 +23,23 @@ def run(
     fast: Annotated[bool, typer.Option("--fast", help="Give up repeatable results for speed; the receipt says so.")] = False,
     overrides: SetOption = None,
     allow_plugin: AllowOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+) -> Figures:
     """Train one network per seed, keep the best epoch on validation, and measure it on the test rows."""
     from graphfuse import pipeline
 
-    perform(
-        lambda progress: pipeline.train(
-            experiment,
-            store,
-            out,
-            resume=resume,
-            overrides=[*(overrides or ()), *(["train.fast=true"] if fast else [])],
-            allowed=allow_plugin or (),
-            progress=progress,
-        ),
-        _lines,
-        as_json=as_json,
-        quiet=quiet,
-        verbose=verbose,
-        resume="repeat the command with --resume",
+    return pipeline.train(
+        experiment,
+        store,
+        out,
+        resume=resume,
+        overrides=[*(overrides or ()), *(["train.fast=true"] if fast else [])],
+        allowed=allow_plugin or (),
+        progress=progress,
     )
 
 
-def _lines(figures: Figures) -> Iterator[str]:
+def lines(figures: Figures) -> Iterator[str]:
+    """Say how well each split is predicted."""
     yield f"{figures['model']}, {figures['parameters']:,} parameters, seeds {figures['seeds']}, best epochs {figures['best_epochs']}"
     for split, results in figures["splits"].items():
         yield f"  {split}: {results['labelled']:,} rows with a target"
