@@ -1,7 +1,7 @@
 """Where things stand in the drawing of a post: words on the left, pictures on the right, edges as curves between them."""
 
 from graphfuse.report.data import Link, Node, Picture, Post
-from graphfuse.report.shapes import Block, Curve, Drawing, Frame, Line, Region
+from graphfuse.report.shapes import Arc, Block, Box, Drawing, Frame, Line, Region
 from graphfuse.report.words import reads_right_to_left, text_width, wrap
 
 WIDTH = 1000
@@ -179,13 +179,13 @@ def _anchors(
     return places | {key: ("post", chip) for key, chip in itself}
 
 
-def _curve(link: Link, number: int, anchors: dict[Key, tuple[str, Block | Region]], labels: dict[Key, str]) -> Curve:
+def _curve(link: Link, number: int, anchors: dict[Key, tuple[str, Block | Region]], labels: dict[Key, str]) -> Arc:
     """Return the path of an edge; it leaves each end on the side that faces the other."""
     (side_a, a), (side_b, b) = anchors[link.source], anchors[link.target]
     start, control_a = _leave(side_a, a, side_b, number)
     end, control_b = _leave(side_b, b, side_a, number)
     points = [f"{x:.1f} {y:.1f}" for x, y in (start, control_a, control_b, end)]
-    return Curve(
+    return Arc(
         link=link,
         number=number,
         path=f"M{points[0]} C{points[1]}, {points[2]}, {points[3]}",
@@ -198,7 +198,7 @@ def _curve(link: Link, number: int, anchors: dict[Key, tuple[str, Block | Region
     )
 
 
-def _leave(side: str, box: Block | Region, other: str, number: int) -> tuple[Point, Point]:
+def _leave(side: str, box: Box, other: str, number: int) -> tuple[Point, Point]:
     """Return where a curve leaves a box, and the control point that says in which direction.
 
     Args:

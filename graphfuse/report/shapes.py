@@ -16,14 +16,20 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Block:
-    """A span or chip: a rounded box with lines in it."""
+class Box:
+    """Where something lies."""
 
-    key: str
     x: float
     y: float
     width: float
     height: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block(Box):
+    """A span or chip: a rounded box with lines in it."""
+
+    key: str
     lines: tuple[Line, ...]
     tint: float
     """How strongly it is filled, in [0, 1]."""
@@ -33,14 +39,10 @@ class Block:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Region:
+class Region(Box):
     """A region of a picture."""
 
     key: str
-    x: float
-    y: float
-    width: float
-    height: float
     tint: float
     title: str
     veil: bool
@@ -50,19 +52,15 @@ class Region:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frame:
+class Frame(Box):
     """A picture and where it lies."""
 
     picture: Picture
-    x: float
-    y: float
-    width: float
-    height: float
     number: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Curve:
+class Arc:
     """An edge, drawn from its source to its target."""
 
     link: Link
@@ -93,6 +91,6 @@ class Drawing:
     frames: tuple[Frame, ...]
     regions: tuple[Region, ...]
     chips: tuple[Block, ...]
-    curves: tuple[Curve, ...]
+    curves: tuple[Arc, ...]
     undrawn: tuple[Link, ...]
     """Edges among the strongest whose ends have no place in the drawing."""
