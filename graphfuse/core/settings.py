@@ -38,9 +38,9 @@ class TrainSettings:
 class ConvertSettings:
     """How a store is written."""
 
-    shard_size: int = 4096
+    shard_size: Annotated[int, Ge(1)] = 4096
     """Samples per shard; also the chunk that one worker converts at a time."""
     dtype: Literal["float16", "float32"] = "float16"
     """Features on disk."""
-    fit_samples: int = 4096
+    fit_samples: Annotated[int, Ge(1)] = 4096
     """Train rows whose node tables are shown to edge builders that fit (a seeded draw)."""

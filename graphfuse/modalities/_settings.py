@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from graphfuse.core.build import PartsError
 from graphfuse.core.errors import ConfigError
 
 
@@ -10,9 +11,9 @@ def checked_encoder(build: Callable[[Mapping[str, Any]], object], section: Mappi
     """Build an encoder only to find out what is wrong with its settings.
 
     Raises:
-        ValueError: With every problem, so that it is reported together with the modality's own.
+        PartsError: With every problem, so that it is reported together with the modality's own.
     """
     try:
         build(section)
     except ConfigError as error:
-        raise ValueError("; ".join(problem.rstrip(".") for problem in error.problems)) from error
+        raise PartsError(error.problems) from error

@@ -3,9 +3,10 @@
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Literal, cast
+from typing import Annotated, ClassVar, Literal, cast
 
 import torch
+from annotated_types import Ge, Lt
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
@@ -26,15 +27,21 @@ class GraphModel(FusionModel):
 
     stage: ClassVar[Literal["graph"]] = "graph"
 
-    hidden_channels: int = 64
+    hidden_channels: Annotated[int, Ge(1)] = 64
     """Width of every node type inside."""
-    num_layers: int = 2
+    num_layers: Annotated[int, Ge(0)] = 2
     """Rounds of message passing."""
     readout: Readout = "attention"
-    dropout: float = 0.1
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.1
     """Share of hidden values dropped in training."""
-    input_dropout: float = 0.3
+    input_dropout: Annotated[float, Ge(0), Lt(1)] = 0.3
     """Share of feature values dropped in training; it keeps the network from learning samples by heart."""
+
+    def __post_init__(self) -> None:
+        """Check that the heads, where there are any, share the channels evenly."""
+        heads = getattr(self, "heads", 1)
+        if self.hidden_channels % heads:
+            raise ValueError(f"heads must divide hidden_channels (got {heads} heads for {self.hidden_channels} channels)")
 
     @abstractmethod
     def layer(self, schema: GraphSchema) -> nn.Module:

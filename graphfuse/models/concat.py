@@ -1,9 +1,10 @@
 """Early fusion without a graph: mean per modality, concatenate, multilayer perceptron."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
+from annotated_types import Ge, Lt
 from torch import nn
 from torch_geometric.data import Batch
 
@@ -21,10 +22,10 @@ class ConcatModel(FusionModel):
 
     stage: ClassVar[Literal["early"]] = "early"
 
-    hidden_channels: int = 64
-    dropout: float = 0.1
+    hidden_channels: Annotated[int, Ge(1)] = 64
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.1
     """Share of hidden values dropped in training."""
-    input_dropout: float = 0.3
+    input_dropout: Annotated[float, Ge(0), Lt(1)] = 0.3
     """Share of feature values dropped in training; it keeps the network from learning samples by heart."""
 
     def module(self, schema: GraphSchema) -> "ConcatFusion":

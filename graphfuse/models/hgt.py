@@ -3,9 +3,10 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 from torch_geometric.nn import HGTConv
 
@@ -18,7 +19,7 @@ from graphfuse.nn.weights import weighted_softmax
 class HgtModel(GraphModel):
     """Heterogeneous graph transformer (Hu et al., WWW 2020) in PyG's own layers."""
 
-    heads: int = 4
+    heads: Annotated[int, Ge(1)] = 4
     """Attention heads; must divide `hidden_channels`."""
 
     def layer(self, schema: GraphSchema) -> "WeightedHGT":

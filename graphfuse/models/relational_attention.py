@@ -1,6 +1,9 @@
 """Graph fusion by attention whose scores and messages carry the product of both ends."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge
 
 from graphfuse.core.schema import GraphSchema
 from graphfuse.models._graph import GraphModel
@@ -11,7 +14,7 @@ from graphfuse.nn.relational import RelationalAttention
 class RelationalAttentionModel(GraphModel):
     """Relational attention with a product term and a soft maximum over all incoming edges."""
 
-    heads: int = 4
+    heads: Annotated[int, Ge(1)] = 4
     """Attention heads; must divide `hidden_channels`."""
     product: bool = True
     """Carry the product of both ends, without which no cross-modal match can be seen."""

@@ -83,8 +83,8 @@ def test_settings_are_part_of_the_identity():
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ({"channels": 3}, r"encoder.channels: Input should be a multiple of 2 \(got '3'\)"),
-        ({"context": 2}, r"encoder.context: Input should be less than or equal to 1"),
+        ({"channels": 3}, r"encoder.channels: must be a multiple of 2 \(got '3'\)"),
+        ({"context": 2}, r"encoder.context: must be at most 1"),
         ({"words": [2, 1]}, r"words must be \[shortest, longest\] with 1 <= shortest <= longest \(got \[2, 1\]\)"),
     ],
 )

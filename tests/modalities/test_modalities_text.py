@@ -79,9 +79,9 @@ def test_a_missing_column_is_named_with_the_nearest():
 
 
 def test_wrong_encoder_settings_are_reported_with_their_place():
-    with pytest.raises(ConfigError, match=r"modalities.0: encoder.name: 'hashed_ngram' is not in encoders. Did you mean 'hashed_ngrams'\?"):
+    with pytest.raises(ConfigError, match=r"modalities.0.encoder.name: 'hashed_ngram' is not in encoders. Did you mean 'hashed_ngrams'\?"):
         modality(name="text", encoder={"name": "hashed_ngram"})
     with pytest.raises(ConfigError, match=r"encoder.name: must encode text .got 'image_statistics'.. Use hashed_ngrams"):
         modality(name="text", encoder={"name": "image_statistics"})
-    with pytest.raises(ConfigError, match=r"modalities.0.unit: Input should be 'sentence', 'window' or 'word' .got 'sentense'"):
+    with pytest.raises(ConfigError, match=r"modalities.0.unit: must be 'sentence', 'window' or 'word' .got 'sentense'"):
         modality(name="text", unit="sentense")
