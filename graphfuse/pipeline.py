@@ -4,25 +4,20 @@ Each returns the figures that `--json` prints. Heavy packages are imported where
 module costs nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphfuse.core.errors import ConfigError, InputError
+from graphfuse.core.progress import Progress, silent
 
 if TYPE_CHECKING:
     from graphfuse.config import Experiment
 
 Figures = dict[str, Any]
-Progress = Callable[[int, int, str], None]
-"""Called as `progress(done, total, label)`."""
 
 
-def _silent(done: int, total: int, label: str) -> None:
-    """Report nothing."""
-
-
-def demo(out: str | Path = "demo", *, overrides: Sequence[str] = (), progress: Progress = _silent) -> Figures:
+def demo(out: str | Path = "demo", *, overrides: Sequence[str] = (), progress: Progress = silent) -> Figures:
     """Run the whole line on made posts, whose label lies only in which word goes with which region.
 
     The fused model stands beside the same model on text alone and on pictures alone, each converted and trained
@@ -92,7 +87,7 @@ def convert(
     strict: bool = False,
     overrides: Sequence[str] = (),
     allowed: Sequence[str] = (),
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Figures:
     """Turn each row of the experiment's data set into a graph, and write a store.
 
@@ -147,7 +142,7 @@ def train(
     resume: bool = False,
     overrides: Sequence[str] = (),
     allowed: Sequence[str] = (),
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Figures:
     """Train one network per seed on a store, keep the best epoch on validation rows, and measure it on test rows.
 
@@ -186,7 +181,7 @@ def predict(
     *,
     workers: int = 1,
     allowed: Sequence[str] = (),
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Figures:
     """Predict the rows of a raw table, or of a store, and write them as Parquet.
 
@@ -227,7 +222,7 @@ def analyse(
     baselines: Mapping[str, str | Path] | None = None,
     show_users: bool = False,
     allowed: Sequence[str] = (),
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Figures:
     """Score edges, edge kinds and modalities on the test rows, and write the scores and one self-contained HTML report.
 

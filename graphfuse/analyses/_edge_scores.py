@@ -1,7 +1,5 @@
 """Scores of every edge of a batch: what the network gave it, what its gradient says, what happens without it."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch
@@ -10,9 +8,6 @@ from graphfuse.analyses._copies import blocks, take_samples
 from graphfuse.analyses._elements import Elements
 from graphfuse.analyses._evidence import Measure, drop, evidence, flips, kind_of
 from graphfuse.nn.fusion import FusionNetwork
-
-Scorer = Callable[[FusionNetwork, Batch, Elements], Tensor]
-"""(network, batch, elements) -> one score per element."""
 
 
 def attention_scores(network: FusionNetwork, batch: Batch, elements: Elements) -> Tensor:

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from graphfuse.cli.console import AllowOption, Figures, Progress
+from graphfuse.cli.console import AllowOption, Figures
+from graphfuse.core.progress import Progress
 
 EXAMPLES = """  graphfuse analyse runs/first --store stores/posts --out runs/first-analysis
   graphfuse analyse runs/first --store stores/posts --out looks --analyses attention,occlusion --samples 17,23"""

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import typer
 
 from graphfuse.core.errors import GraphfuseError
+from graphfuse.core.progress import Progress
 
 if TYPE_CHECKING:  # rich is loaded only where a bar or a table is drawn
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
 Figures = dict[str, Any]
-Progress = Callable[[int, int, str], None]
-"""Called as `progress(done, total, label)`."""
 
 JsonOption = Annotated[bool, typer.Option("--json", help="End standard output with one line of JSON that holds the figures.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]

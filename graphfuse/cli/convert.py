@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from graphfuse.cli.console import AllowOption, Figures, Progress, SetOption, counts, edge_kinds
+from graphfuse.cli.console import AllowOption, Figures, SetOption, counts, edge_kinds
+from graphfuse.core.progress import Progress
 
 EXAMPLES = """  graphfuse convert experiment.yaml --out stores/posts
   graphfuse convert experiment.yaml --out stores/posts --workers 2 --strict

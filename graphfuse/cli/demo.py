@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from graphfuse.cli.console import Figures, Progress
+from graphfuse.cli.console import Figures
+from graphfuse.core.progress import Progress
 
 EXAMPLES = """  graphfuse demo
   graphfuse demo --out /tmp/demo --json"""

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from graphfuse.cli.console import AllowOption, Figures, Progress, counts
+from graphfuse.cli.console import AllowOption, Figures, counts
+from graphfuse.core.progress import Progress
 
 EXAMPLES = """  graphfuse predict runs/first --input new.csv --out predictions.parquet
   graphfuse predict runs/first --input stores/posts --out predictions.parquet"""

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from graphfuse.cli.console import AllowOption, Figures, Progress, SetOption
+from graphfuse.cli.console import AllowOption, Figures, SetOption
+from graphfuse.core.progress import Progress
 
 EXAMPLES = """  graphfuse train experiment.yaml --store stores/posts --out runs/first
   graphfuse train experiment.yaml --store stores/posts --out runs/first --resume

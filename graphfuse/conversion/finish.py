@@ -11,12 +11,13 @@ from graphfuse.conversion.fit import Fitted
 from graphfuse.conversion.journal import Record
 from graphfuse.conversion.shard import SIGNATURE, part_files, typed_rejections
 from graphfuse.core.errors import InputError
+from graphfuse.core.files import file_entries
 from graphfuse.core.schema import edge_name
 from graphfuse.core.tables import Manifest
 from graphfuse.store.frames import read_frame, write_frame
 from graphfuse.store.index import read_index
 from graphfuse.store.layout import QUARANTINE, SAMPLES
-from graphfuse.store.writer import file_entries, write_index
+from graphfuse.store.writer import write_index
 
 SHARED = "shared_train_test"
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 
 from graphfuse.conversion.fit import Fitted
 from graphfuse.core.columns import as_texts
+from graphfuse.core.differences import differences
 from graphfuse.core.errors import ConfigError
 from graphfuse.core.tables import Manifest, rejection_frame
 
@@ -52,17 +53,17 @@ def check_same(folder: object, found: Mapping[str, Any], wanted: Mapping[str, An
     Raises:
         ConfigError: With what differs.
     """
-    differences = []
+    different = []
     for part in RECIPE_PARTS:
         before, now = (json.loads(json.dumps(value["recipe"].get(part))) for value in (found, wanted))
-        differences += [f"{place}: was {_shown(old)}, is {_shown(new)}" for place, old, new in _differences(part, before, now)]
+        different += [f"{place}: was {_shown(old)}, is {_shown(new)}" for place, old, new in differences(before, now, part)]
     if found["digests"].get("inputs") != wanted["digests"]["inputs"]:
-        differences.append("the rows, the linked tables or the pictures are others")
+        different.append("the rows, the linked tables or the pictures are others")
     if found["digests"].get("fitted") != wanted["digests"]["fitted"]:
-        differences.append("what was learned from train rows is not the same")
-    if differences:
+        different.append("what was learned from train rows is not the same")
+    if different:
         raise ConfigError(
-            f"{folder} was made from something else, and one store holds one conversion ({'; '.join(differences[:5])}). "
+            f"{folder} was made from something else, and one store holds one conversion ({'; '.join(different[:5])}). "
             "Give another --out, or remove the folder first."
         )
 
@@ -109,18 +110,6 @@ def _without_paths(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_paths(item) for key, item in value.items() if key not in ("path", "folder")}
     return [_without_paths(item) for item in value] if isinstance(value, list) else value
-
-
-def _differences(place: str, before: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Yield (path, old, new) of the values that differ."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in sorted(before.keys() | now.keys()):
-            yield from _differences(f"{place}.{key}", before.get(key), now.get(key))
-    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        for position, (old, new) in enumerate(zip(before, now, strict=True)):
-            yield from _differences(f"{place}.{position}", old, new)
-    elif before != now:
-        yield place, before, now
 
 
 def _shown(value: Any) -> str:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from graphfuse.core.errors import ResourceError
-from graphfuse.core.files import NO_SPACE, digest_file, sync_folder, write_bytes
+from graphfuse.core.files import digest_file, room_for, sync_folder, write_bytes
 
 Record = dict[str, Any]
 """What a step left: `step` (its name), `files` ({name: {"sha256", "bytes"}}) and figures."""
@@ -43,18 +42,10 @@ class Journal:
         """
         existed = self.path.exists()
         line = json.dumps(record, sort_keys=True, ensure_ascii=False).encode() + b"\n"
-        try:
-            with self.path.open("ab") as file:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            if error.errno in NO_SPACE:
-                raise ResourceError(
-                    f"Writing {self.path} needs {len(line):,} bytes ({NO_SPACE[error.errno]}). "
-                    "Make room and repeat the same command; it resumes."
-                ) from error
-            raise
+        with room_for(self.path, len(line)), self.path.open("ab") as file:
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
         if not existed:
             sync_folder(self.path.parent)
         self._records[record["step"]] = record

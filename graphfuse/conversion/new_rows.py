@@ -1,7 +1,7 @@
 """New rows -> a passing store, by the functions and with the states that made a run's store."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from graphfuse.conversion.fit import Fitted
 from graphfuse.conversion.recipe import Recipe
 from graphfuse.conversion.run import convert
 from graphfuse.core.build import build
+from graphfuse.core.progress import Progress
 from graphfuse.store.graph_store import GraphStore, open_store
 
 if TYPE_CHECKING:  # a run is only read here; training lies beside conversion, not below it
@@ -18,9 +19,7 @@ if TYPE_CHECKING:  # a run is only read here; training lies beside conversion, n
 
 
 @contextmanager
-def store_of(
-    run: "Run", source: Path, *, workers: int, allowed: tuple[str, ...], progress: Callable[[int, int, str], None]
-) -> Iterator[GraphStore]:
+def store_of(run: "Run", source: Path, *, workers: int, allowed: tuple[str, ...], progress: Progress) -> Iterator[GraphStore]:
     """Yield the store that `source` is, or one converted from the table that it is, removed afterwards.
 
     Linked tables and pictures are looked up beside the table first, then where the experiment names them, from the current folder.

@@ -7,7 +7,7 @@ The folder is held by one process. `plan.json` says what is being made, each fin
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from graphfuse.conversion.workers import convert_shards
 from graphfuse.core.errors import InputError
 from graphfuse.core.files import read_json, write_json
 from graphfuse.core.lock import LOCK, locked
+from graphfuse.core.progress import Progress, silent
 from graphfuse.core.registry import trusting
 from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.tables import Manifest
@@ -36,8 +37,6 @@ from graphfuse.store.writer import read_state, write_entities, write_state
 PLAN = "plan.json"
 JOURNAL = "journal.jsonl"
 
-Progress = Callable[[int, int, str], None]
-
 
 def convert(
     manifest: Manifest,
@@ -47,7 +46,7 @@ def convert(
     *,
     workers: int = 1,
     strict: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     recipe_json: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Make a store, go on with one that was interrupted, or find that it is already there.
@@ -71,7 +70,6 @@ def convert(
         LockedError: If another process writes there.
     """
     started = time.monotonic()
-    progress = progress or (lambda done, total, label: None)
     if not len(manifest):
         raise InputError("A store needs at least one row; the table has none that can be used. Look at its rejections, or its path.")
     if workers < 1:

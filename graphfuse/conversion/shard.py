@@ -17,11 +17,11 @@ from graphfuse.conversion.fit import Fitted
 from graphfuse.conversion.journal import Record
 from graphfuse.conversion.recipe import Recipe
 from graphfuse.core.cache import cache_counts
-from graphfuse.core.files import digest_bytes
+from graphfuse.core.files import digest_bytes, file_entries
 from graphfuse.core.registry import trusting
 from graphfuse.core.tables import Manifest, NodeTable, Rejection, rejection_frame
 from graphfuse.store.frames import write_frame
-from graphfuse.store.writer import file_entries, write_shard
+from graphfuse.store.writer import write_shard
 
 PARTS = "parts"
 """Folder of what shards contribute to tables of the whole store; gone when the store is finished."""

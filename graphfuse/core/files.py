@@ -4,7 +4,8 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +27,33 @@ def write_bytes(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
+        with room_for(path, len(content)):
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+    except (OSError, ResourceError):
         temporary.unlink(missing_ok=True)
-        if error.errno in NO_SPACE:
-            raise ResourceError(
-                f"Writing {path} needs {len(content):,} bytes ({NO_SPACE[error.errno]}). Make room and repeat the same command; it resumes."
-            ) from error
         raise
     sync_folder(path.parent)
+
+
+@contextmanager
+def room_for(path: Path, num_bytes: int) -> Iterator[None]:
+    """Say so where the disk does not suffice for what is written meanwhile.
+
+    Raises:
+        ResourceError: If it is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise ResourceError(
+                f"Writing {path} needs {num_bytes:,} bytes ({NO_SPACE[error.errno]}). Make room and repeat the same command; it resumes."
+            ) from error
+        raise
 
 
 def sync_folder(folder: Path) -> None:
@@ -81,6 +96,11 @@ def digest_file(path: Path) -> str:
     """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_entries(folder: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Return `{name: {"sha256", "bytes"}}` of some files, named relative to their folder."""
+    return {name: {"sha256": digest_file(folder / name), "bytes": (folder / name).stat().st_size} for name in names}
 
 
 def inside(root: Path, name: str) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 
 from graphfuse.core.build import build
 from graphfuse.core.errors import ConfigError, InputError
-from graphfuse.core.files import digest_file, read_json, write_json
+from graphfuse.core.files import digest_file, file_entries, read_json, write_json
 from graphfuse.core.sockets import Analysis
 from graphfuse.core.tables import IntArray
 from graphfuse.core.versions import installed_versions
@@ -115,7 +115,7 @@ def write_receipt(out: Path, run: "Run", store: GraphStore, sections: Mapping[st
         "analyses": sections,
         "run": digest_file(run.path / RECEIPT),
         "store": digest_file(store.path / "index.json"),
-        "files": {name: {"sha256": digest_file(out / name), "bytes": (out / name).stat().st_size} for name in names},
+        "files": file_entries(out, names),
         "versions": installed_versions(("numpy", "pandas", "pyarrow", "torch", "torch_geometric")),
     }
     write_json(out / RECEIPT, receipt)

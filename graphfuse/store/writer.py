@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphfuse.core.errors import InputError
-from graphfuse.core.files import digest_bytes, digest_file, write_json
+from graphfuse.core.files import digest_bytes, file_entries, write_json
 from graphfuse.core.schema import EdgeType, GraphSchema, TargetSchema, edge_name
 from graphfuse.core.tables import EdgeTable, FloatArray, NodeTable, State
 from graphfuse.core.versions import installed_versions
@@ -111,11 +111,6 @@ def read_state(folder: Path, name: str) -> State:
         IntegrityError: If the file is missing or damaged.
     """
     return {key: array.copy() for key, array in map_arrays(folder / state_file(name)).items()}
-
-
-def file_entries(folder: Path, names: Sequence[str]) -> dict[str, Any]:
-    """Return `{name: {"sha256", "bytes"}}` for files of the store, named relative to it."""
-    return {name: {"sha256": digest_file(folder / name), "bytes": (folder / name).stat().st_size} for name in names}
 
 
 def write_index(

@@ -20,7 +20,7 @@ FORMAT = 1
 
 
 @dataclass(kw_only=True)
-class Progress:
+class SeedProgress:
     """How far one seed has come, beside the network and the optimiser."""
 
     epoch: int = 0
@@ -34,7 +34,7 @@ class Progress:
     """One record per epoch."""
 
 
-def save_checkpoint(path: Path, network: nn.Module, optimizer: Optimizer, progress: Progress) -> None:
+def save_checkpoint(path: Path, network: nn.Module, optimizer: Optimizer, progress: SeedProgress) -> None:
     """Write all that the next epoch depends on."""
     tensors = {f"weights.{name}": tensor for name, tensor in network.state_dict().items()}
     tensors |= {f"best.{name}": tensor for name, tensor in progress.best.items()}
@@ -45,7 +45,7 @@ def save_checkpoint(path: Path, network: nn.Module, optimizer: Optimizer, progre
     write_tensors(path, tensors, info)
 
 
-def load_checkpoint(path: Path, network: nn.Module, optimizer: Optimizer) -> Progress:
+def load_checkpoint(path: Path, network: nn.Module, optimizer: Optimizer) -> SeedProgress:
     """Put network, optimiser and random numbers back to where `save_checkpoint` saw them.
 
     Raises:
@@ -64,7 +64,7 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: Optimizer) -> Pro
             state.setdefault(int(parameter), {})[rest] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         torch.set_rng_state(parts["rng"][""])
-        return Progress(best=parts["best"], **info)
+        return SeedProgress(best=parts["best"], **info)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise IntegrityError(
             f"{path} must be a checkpoint of this network ({' '.join(str(error).split())[:120]}). Delete the file to train this seed from its start."

@@ -1,6 +1,5 @@
 """Store -> run: one network per seed, selected on validation rows; test rows are looked at once, at the end."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import torch
 from graphfuse.core.errors import ConfigError, InputError
 from graphfuse.core.files import read_json, write_bytes, write_json
 from graphfuse.core.lock import locked
+from graphfuse.core.progress import Progress, silent
 from graphfuse.core.settings import TrainSettings
 from graphfuse.core.sockets import FusionModel, Task
 from graphfuse.nn.fusion import FusionNetwork
@@ -24,8 +24,6 @@ from graphfuse.training.receipt import INPUTS, begin, describe_inputs, read_rece
 from graphfuse.training.seeds import reproducible
 from graphfuse.training.summary import summarise_split
 
-ProgressCallback = Callable[[int, int, str], None]
-
 
 def fit(
     store: GraphStore,
@@ -36,7 +34,7 @@ def fit(
     out: Path | str,
     *,
     resume: bool = False,
-    progress: ProgressCallback | None = None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Train one network per seed and evaluate.
 
@@ -69,7 +67,7 @@ def fit(
             read_receipt(out)
             return read_json(out / "metrics.json")
         _write_inputs(out, store, experiment, inputs)
-        networks, records = _train_seeds(store, model, task, settings, out, validated, progress or (lambda done, total, label: None))
+        networks, records = _train_seeds(store, model, task, settings, out, validated, progress)
         summary = _evaluate(store, task, networks, records, out, _notes(validated, settings, records, task))
         write_receipt(out, inputs)
     return summary
@@ -112,7 +110,7 @@ def _write_inputs(out: Path, store: GraphStore, experiment: dict[str, Any], inpu
 
 
 def _train_seeds(
-    store: GraphStore, model: FusionModel, task: Task, settings: TrainSettings, out: Path, validated: bool, progress: ProgressCallback
+    store: GraphStore, model: FusionModel, task: Task, settings: TrainSettings, out: Path, validated: bool, progress: Progress
 ) -> tuple[list[FusionNetwork], list[dict[str, Any]]]:
     """Return the networks with their best weights, and what their `model.json` says."""
     networks, records = [], []
@@ -135,7 +133,7 @@ def _train_seeds(
     return networks, records
 
 
-def _forward(progress: ProgressCallback, start: int, total: int, epoch: int, label: str) -> None:
+def _forward(progress: Progress, start: int, total: int, epoch: int, label: str) -> None:
     """Count the epochs of all seeds together."""
     progress(start + epoch, total, label)
 

@@ -18,7 +18,7 @@ from graphfuse.core.settings import TrainSettings
 from graphfuse.core.sockets import Task
 from graphfuse.nn.fusion import FusionNetwork
 from graphfuse.store.graph_store import GraphStore
-from graphfuse.training.checkpoint import Progress, load_checkpoint, save_checkpoint, write_tensors
+from graphfuse.training.checkpoint import SeedProgress, load_checkpoint, save_checkpoint, write_tensors
 from graphfuse.training.dropout import modality_weights
 from graphfuse.training.logs import tensorboard_log, write_history
 from graphfuse.training.network import load_weights
@@ -64,7 +64,7 @@ def train_seed(job: Job, network: FusionNetwork, on_epoch: EpochCallback) -> dic
         return read_json(done)
     optimizer = AdamW(network.parameters(), lr=job.settings.learning_rate, weight_decay=job.settings.weight_decay, fused=True)
     checkpoint = job.folder / CHECKPOINT
-    progress = load_checkpoint(checkpoint, network, optimizer) if checkpoint.exists() else Progress()
+    progress = load_checkpoint(checkpoint, network, optimizer) if checkpoint.exists() else SeedProgress()
     criterion = job.task.criterion(job.store.target)
     with tensorboard_log(job.events, progress.epoch + 1) as log:
         while not _finished(job.settings, job.validated, progress):
@@ -91,12 +91,12 @@ def learning_rate(settings: TrainSettings, step: int, steps_per_epoch: int) -> f
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
 
 
-def _finished(settings: TrainSettings, validated: bool, progress: Progress) -> bool:
+def _finished(settings: TrainSettings, validated: bool, progress: SeedProgress) -> bool:
     patient = not validated or not settings.patience or progress.epoch - progress.best_epoch < settings.patience
     return progress.epoch >= settings.epochs or not patient
 
 
-def _epoch(job: Job, network: FusionNetwork, optimizer: Optimizer, criterion: nn.Module, progress: Progress) -> None:
+def _epoch(job: Job, network: FusionNetwork, optimizer: Optimizer, criterion: nn.Module, progress: SeedProgress) -> None:
     """Train one epoch, evaluate, and remember the weights if they are the best so far."""
     progress.epoch += 1
     record: dict[str, Any] = {"epoch": progress.epoch, "train": _train_epoch(job, network, optimizer, criterion, progress.epoch)}
@@ -185,7 +185,7 @@ def _label(job: Job, record: dict[str, Any]) -> str:
     return f"seed {job.seed}: {', '.join(parts)}"
 
 
-def _publish(job: Job, network: FusionNetwork, progress: Progress) -> dict[str, Any]:
+def _publish(job: Job, network: FusionNetwork, progress: SeedProgress) -> dict[str, Any]:
     """Write the best weights, and last the JSON whose presence means that the seed is done."""
     network.load_state_dict(progress.best)
     network.eval()
@@ -203,7 +203,7 @@ def _publish(job: Job, network: FusionNetwork, progress: Progress) -> dict[str, 
     return record
 
 
-def _monitor(job: Job, progress: Progress) -> str | None:
+def _monitor(job: Job, progress: SeedProgress) -> str | None:
     """Return what selected the epoch: the task's metric, the loss where that is undefined, nothing without validation rows."""
     if not job.validated:
         return None

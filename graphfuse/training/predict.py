@@ -59,12 +59,6 @@ def collect(networks: Sequence[FusionNetwork], batches: Iterable[Batch]) -> Outp
     return Outputs(logits=tuple(torch.cat(found) for found in logits), positions=torch.cat(positions), y=y)
 
 
-def predict_logits(network: FusionNetwork, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
-    """Return logits [num_samples, num_logits] and the rows in the store they belong to [num_samples]."""
-    outputs = collect([network], batches)
-    return outputs.logits[0], outputs.positions
-
-
 def predict_frame(run: Run, store: GraphStore, split: str | None = None) -> pd.DataFrame:
     """Return one row per sample: `sample_id`, `target` where known, `prediction`, probabilities.
 

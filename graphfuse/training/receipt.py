@@ -1,14 +1,16 @@
 """What a run was made from, and whether it is whole."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from graphfuse.core.differences import differences
 from graphfuse.core.errors import ConfigError, InputError, IntegrityError, UnsafeError
-from graphfuse.core.files import digest_file, inside, read_json, write_json
+from graphfuse.core.files import digest_file, file_entries, inside, read_json, write_json
 from graphfuse.core.settings import TrainSettings
 from graphfuse.core.versions import installed_versions
 from graphfuse.store.graph_store import GraphStore
@@ -48,12 +50,12 @@ def begin(out: Path, inputs: Mapping[str, Any], resume: bool) -> bool:
     if not resume:
         state = "a finished run" if (out / RECEIPT).exists() else "a run that was interrupted"
         raise InputError(f"train writes into a new folder; {out} holds {state}. Give another --out, or add --resume to go on with it.")
-    differences = _differences(read_json(out / INPUTS), inputs)
-    if differences:
+    different = list(differences(read_json(out / INPUTS), json.loads(json.dumps(inputs))))
+    if different:
         raise ConfigError(
             [
                 f"--resume goes on only with what the run in {out} was started with. These differ (then -> now):",
-                *(f"  {difference}" for difference in differences),
+                *(f"  {place}: {str(then)[:40]} -> {str(now)[:40]}" for place, then, now in different),
                 "Put them back, or give another --out.",
             ]
         )
@@ -63,12 +65,8 @@ def begin(out: Path, inputs: Mapping[str, Any], resume: bool) -> bool:
 def write_receipt(out: Path, inputs: Mapping[str, Any]) -> None:
     """Write the receipt, last: its presence means the run is whole."""
     names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
-    files = {
-        name: {"sha256": digest_file(out / name), "bytes": (out / name).stat().st_size}
-        for name in names
-        if not {name.partition("/")[0], name.rpartition("/")[2]} & set(NOT_LISTED)
-    }
-    write_json(out / RECEIPT, {"format": FORMAT, **inputs, "files": files})
+    listed = [name for name in names if not {name.partition("/")[0], name.rpartition("/")[2]} & set(NOT_LISTED)]
+    write_json(out / RECEIPT, {"format": FORMAT, **inputs, "files": file_entries(out, listed)})
 
 
 def read_receipt(path: Path) -> dict[str, Any]:
@@ -104,22 +102,3 @@ def _check_file(folder: Path, name: str, entry: Mapping[str, Any]) -> None:
         raise IntegrityError(f"{folder / RECEIPT} lists a file outside the run: {error}") from error
     if not same:
         raise IntegrityError(f"{folder / name} has changed since it was written. Train again, or restore it from a copy of the run.")
-
-
-def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return one line per value that differs, with its path."""
-    before, after = dict(_flat(then)), dict(_flat(now))
-    return [
-        f"{key}: {str(before.get(key, 'nothing'))[:40]} -> {str(after.get(key, 'nothing'))[:40]}"
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key)
-    ]
-
-
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, (Mapping, list, tuple)) and value:
-        items = value.items() if isinstance(value, Mapping) else enumerate(value)
-        for key, item in items:
-            yield from _flat(item, f"{path}.{key}" if path else str(key))
-    else:
-        yield path, list(value) if isinstance(value, tuple) else value

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
+from graphfuse.core.files import file_entries
 from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.tables import EdgeTable, NodeTable, ScoreTable, rejection_frame
 from graphfuse.store.frames import write_frame
 from graphfuse.store.graph_store import open_store
-from graphfuse.store.writer import file_entries, write_entities, write_index, write_shard
+from graphfuse.store.writer import write_entities, write_index, write_shard
 
 RESEMBLES = ("text_span", "resembles", "image_region")
 PRECEDES = ("text_span", "precedes", "text_span")

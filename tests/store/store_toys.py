@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from graphfuse.core.files import file_entries
 from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.tables import EdgeTable, NodeTable, rejection_frame
 from graphfuse.store.frames import write_frame
-from graphfuse.store.writer import file_entries, write_entities, write_index, write_shard, write_state
+from graphfuse.store.writer import write_entities, write_index, write_shard, write_state
 
 WORDS = ("text_span", "resembles", "image_region")
 BACK = ("image_region", "rev_resembles", "text_span")

@@ -9,11 +9,11 @@ from safetensors.numpy import save
 from store_toys import FULL, toy_store
 
 from graphfuse.core.errors import GraphfuseError, InputError, IntegrityError
-from graphfuse.core.files import write_json
+from graphfuse.core.files import file_entries, write_json
 from graphfuse.store.arrays import map_arrays
 from graphfuse.store.graph_store import open_store
 from graphfuse.store.integrity import _VERIFIED
-from graphfuse.store.writer import file_entries, index_digest
+from graphfuse.store.writer import index_digest
 
 SHARD = "shards/00001.safetensors"
 

@@ -5,11 +5,12 @@ import pandas as pd
 import torch
 from torch_geometric.data import Batch, HeteroData
 
+from graphfuse.core.files import file_entries
 from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.tables import EdgeTable, NodeTable
 from graphfuse.store.frames import write_frame
 from graphfuse.store.graph_store import open_store
-from graphfuse.store.writer import file_entries, write_index, write_shard
+from graphfuse.store.writer import write_index, write_shard
 
 SHOWS = ("image_region", "belongs_to", "sample")
 

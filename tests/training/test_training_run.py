@@ -11,7 +11,7 @@ from graphfuse.core.errors import InputError, IntegrityError, UnsafeError
 from graphfuse.core.files import read_json, unpack_strings, write_json
 from graphfuse.core.schema import GraphSchema
 from graphfuse.store.frames import read_frame
-from graphfuse.training.predict import predict_frame, predict_logits
+from graphfuse.training.predict import collect, predict_frame
 from graphfuse.training.run import open_run
 
 ALLOWED = ("toy_training",)
@@ -60,7 +60,7 @@ def test_rows_without_target_are_predicted(folder, tmp_path):
 
 def test_predictions_are_those_of_the_mean_probability(store, folder):
     run = open_run(folder, ALLOWED)
-    each = [predict_logits(network, store.batches("test"))[0].double().softmax(-1) for network in run.networks]
+    each = [logits.double().softmax(-1) for logits in collect(run.networks, store.batches("test")).logits]
     expected = torch.stack(each).mean(0).numpy()
     table = predict_frame(run, store, "test")
     np.testing.assert_allclose(table[["probability_no", "probability_yes"]].to_numpy(), expected, rtol=1e-5)
@@ -68,9 +68,9 @@ def test_predictions_are_those_of_the_mean_probability(store, folder):
 
 def test_logits_come_with_their_rows(store, folder):
     network = open_run(folder, ALLOWED).networks[0]
-    logits, positions = predict_logits(network, store.batches("validation", batch_size=5))
-    assert logits.shape == (12, 2)
-    assert positions.tolist() == list(range(24, 36))
+    outputs = collect([network], store.batches("validation", batch_size=5))
+    assert outputs.logits[0].shape == (12, 2)
+    assert outputs.positions.tolist() == list(range(24, 36))
 
 
 def test_a_run_brings_the_states_that_convert_raw_rows(folder):

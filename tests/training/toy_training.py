@@ -8,7 +8,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from graphfuse.core.files import pack_strings
+from graphfuse.core.files import file_entries, pack_strings
+from graphfuse.core.progress import silent
 from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.settings import TrainSettings
 from graphfuse.core.sockets import FusionModel
@@ -16,7 +17,7 @@ from graphfuse.core.tables import EdgeTable, NodeTable, rejection_frame
 from graphfuse.nn.fusion import FusionModule, FusionOutput
 from graphfuse.store.frames import write_frame
 from graphfuse.store.graph_store import open_store
-from graphfuse.store.writer import file_entries, write_index, write_shard, write_state
+from graphfuse.store.writer import write_index, write_shard, write_state
 from graphfuse.tasks.classification import Classification
 from graphfuse.training.fit import fit
 
@@ -118,7 +119,7 @@ def made_store(folder, *, splits=SPLITS, labels=None, target=None, y=None, rows=
     return open_store(folder)
 
 
-def train(store, out, settings=SETTINGS, task=None, resume=False, progress=None, experiment=EXPERIMENT, model=None):
+def train(store, out, settings=SETTINGS, task=None, resume=False, progress=silent, experiment=EXPERIMENT, model=None):
     """Fit the toy model, or another one."""
     return fit(store, experiment, model or ToyFusion(), task or Classification(), settings, out, resume=resume, progress=progress)
 
