@@ -30,6 +30,7 @@ AllowOption = Annotated[
     list[str] | None, typer.Option("--allow-plugin", metavar="PACKAGE", help="Trust this package, so that plug-ins of it are imported.")
 ]
 
+CONTROLS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)], "\N{REPLACEMENT CHARACTER}")
 OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -97,7 +98,7 @@ def perform(
         _fail("E_BUG", f"This is a bug in graphfuse, not in your data ({type(error).__name__}). Please report the lines above.", as_json)
         raise typer.Exit(1) from None
     for line in lines:
-        typer.echo(line)
+        say(line)
     if as_json:
         typer.echo(json.dumps(_finite(figures), ensure_ascii=False, allow_nan=False, default=str))
 
@@ -148,7 +149,7 @@ class Reporter:
         """Write one line per tenth, so that a log stays short."""
         tenth = 10 * done // max(total, 1)
         if (label, tenth) != (self._label, self._tenth):
-            typer.echo(f"{label}: {done} of {total}", err=True)
+            say(f"{label}: {done} of {total}", err=True)
         self._label, self._tenth = label, tenth
 
 
@@ -158,6 +159,11 @@ def _hush_libraries() -> None:
 
     for category in (FutureWarning, DeprecationWarning):
         warnings.filterwarnings("ignore", category=category, module=r"(torch|torch_geometric|torchvision|transformers)\b")
+
+
+def say(line: str, *, err: bool = False) -> None:
+    """Print a line; controls in it, which may come from anyone's table, are shown and not obeyed by the terminal."""
+    typer.echo(line.translate(CONTROLS), err=err)
 
 
 def counts(figures: dict[str, int]) -> str:
@@ -172,16 +178,19 @@ def edge_kinds(edges: dict[str, int]) -> dict[str, int]:
 
 def fail_usage(error: typer.TyperException, as_json: bool) -> int:
     """Say what is wrong with a command line and return exit status 2."""
-    message = error.format_message().replace("Value error, ", "")
-    _fail("E_CONFIG", f"{message} See: graphfuse --help", as_json)
+    message = error.format_message().replace("Value error, ", "").replace("Input should be", "must be").rstrip(".")
+    context = getattr(error, "ctx", None)
+    stop = "" if message.endswith("?") else "."
+    _fail("E_CONFIG", f"{message}{stop} See: {context.command_path if context else 'graphfuse'} --help", as_json)
     return 2
 
 
 def _fail(code: str, message: str, as_json: bool) -> None:
-    lines = message.splitlines()
-    typer.echo(f"graphfuse: {lines[0]}" if len(lines) == 1 else "graphfuse: several things are wrong:", err=True)
-    for line in lines if len(lines) > 1 else []:
-        typer.echo(f"  - {line}", err=True)
+    first, *others = message.splitlines() or [""]
+    if others and not first.endswith(":"):  # no list with a head of its own, but one problem per line
+        first, others = "several things are wrong:", [f"  - {line}" for line in (first, *others)]
+    for line in (f"graphfuse: {first}", *others):
+        say(line, err=True)
     if as_json:
         typer.echo(json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False))
 
@@ -204,7 +213,8 @@ def _code(error: GraphfuseError | OSError) -> str:
 def _words(error: GraphfuseError | OSError) -> str:
     if isinstance(error, GraphfuseError):
         return str(error)
-    return f"'{error.filename or 'a file'}' cannot be used ({error.strerror or error}). Check the path, your rights and the free space."
+    what = f"'{error.filename}'" if error.filename else "A file or an address"
+    return f"{what} cannot be used ({error.strerror or error}). Check the path, your rights and the free space."
 
 
 def _show_traceback() -> None:

@@ -35,7 +35,7 @@ def lines(figures: Figures) -> Iterator[str]:
     for room, plugins in figures.items():
         for position, (name, text) in enumerate(plugins.items()):
             table.add_row("" if position else room, name, Text(text))
-    console = Console()
+    console = Console(color_system=None)  # what is printed passes a filter of controls
     with console.capture() as capture:
         console.print(table)
     yield capture.get().rstrip("\n")

@@ -138,3 +138,30 @@ def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
 
     perform(verb, lambda _: ["done"], as_json=False, quiet=True)
     assert capsys.readouterr() == ("", "")
+
+
+def test_controls_in_data_are_shown_and_not_obeyed_by_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    perform(lambda _: {"name": "a\x1b[2J\rb\x9b"}, lambda figures: [figures["name"]], as_json=False)
+    assert capsys.readouterr().out == "a\ufffd[2J\ufffdb\ufffd\n"
+    assert performed(ConfigError("Known names: \x1b]0;owned\x07.")) == 2
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_a_list_with_a_head_of_its_own_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert performed(ConfigError("These differ (then -> now):\n  train.epochs: 1 -> 3\nPut them back.")) == 2
+    assert capsys.readouterr().err == "graphfuse: These differ (then -> now):\n  train.epochs: 1 -> 3\nPut them back.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["convert", "x.yaml", "--out", "s", "--workers", "0"], "'--workers': must be greater than or equal to 1. See: graphfuse convert"),
+        (["convert", "x.yaml"], "Missing option '--out'. See: graphfuse convert --help"),
+        (["convrt"], "Did you mean 'convert'? See: graphfuse --help"),
+    ],
+)
+def test_a_wrong_option_says_the_rule_and_whose_help_to_read(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    assert message in capsys.readouterr().err
