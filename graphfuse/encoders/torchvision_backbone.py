@@ -161,7 +161,12 @@ def _read_weights(model: str, weights: str) -> dict[str, Any]:
             f"weights must be a .safetensors file or weights of {model} (got '{weights[:40]}'). {suggest(weights, ['DEFAULT', *known])}"
         )
     chosen = get_model_weights(model)[weights]
-    return dict(chosen.get_state_dict(progress=False, check_hash=True, weights_only=True))
+    try:
+        return dict(chosen.get_state_dict(progress=False, check_hash=True, weights_only=True))
+    except (OSError, RuntimeError) as error:  # no network; a digest that differs
+        raise InputError(
+            f"weights must be there or be fetched (got '{weights[:40]}': {str(error)[:80]}). Check the network, or give a .safetensors file."
+        ) from error
 
 
 def _weights_file(weights: str) -> Path:

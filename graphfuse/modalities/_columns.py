@@ -1,12 +1,13 @@
 """Numeric, boolean and categorical columns -> features; statistics and vocabularies from train rows."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pydantic import PositiveInt
 
 from graphfuse.core.columns import as_flags, as_numbers, as_texts, is_missing
 from graphfuse.core.errors import InputError, suggest
@@ -18,8 +19,27 @@ LIMIT = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Columns:
-    """Which columns of a table become features, and how.
+class ColumnSettings:
+    """Settings of every modality that makes features of columns."""
+
+    numeric: tuple[str, ...] = ()
+    boolean: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    log: bool = True
+    """Take numbers through a signed logarithm before they are standardised."""
+    missing_flag: bool = False
+    """Add a feature per number that says whether it is missing (missingness can leak the answer)."""
+    max_categories: PositiveInt = 64
+    """Most frequent values that get their own slot; the rest share one."""
+
+    def columns_of(self, table: str, key: str) -> "Columns":
+        """Return these columns of a table whose ids are in the column `key`."""
+        return Columns(table=table, key=key, **{item.name: getattr(self, item.name) for item in fields(ColumnSettings)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns(ColumnSettings):
+    """Columns of one table, and how they become features.
 
     Numeric columns are taken through a signed logarithm (`log`), then standardised; a missing value is the train mean (0).
     Boolean columns are 1, -1 or 0 (missing). Categorical columns are one-hot over the train vocabulary, with one slot for any
@@ -30,12 +50,6 @@ class Columns:
     """The table's name in rejections."""
     key: str
     """The id column."""
-    numeric: tuple[str, ...] = ()
-    boolean: tuple[str, ...] = ()
-    categorical: tuple[str, ...] = ()
-    log: bool = True
-    missing_flag: bool = False
-    max_categories: int = 64
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -78,7 +92,12 @@ class Columns:
             parts.append(np.nan_to_num(2 * flags.values - 1)[:, None])
             rejections += self._rejections(frame, name, flags.bad, "not_a_boolean", "A boolean must be true or false, yes or no, 1 or 0")
         for position, name in enumerate(self.categorical):
-            parts.append(_one_hot(frame[name], unpack_strings(state[f"vocabulary_{position}"])))
+            vocabulary = unpack_strings(state[f"vocabulary_{position}"])
+            one_hot = _one_hot(frame[name], vocabulary)
+            parts.append(one_hot)
+            if len(vocabulary) < self.max_categories:  # else the last slot also stands for rare values of the train rows
+                rule = "A category must be one of the train rows"
+                rejections += self._rejections(frame, name, one_hot[:, -1] > 0, "unknown_category", rule, "any other. Mend a misspelt cell")
         return np.concatenate(parts, axis=1).astype(np.float32), tuple(rejections)
 
     def absent(self, frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
@@ -101,7 +120,9 @@ class Columns:
         values = np.clip(values, -1e100, 1e100)  # squares stay finite
         return (np.sign(values) * np.log1p(np.abs(values)) if self.log else values), rejections
 
-    def _rejections(self, frame: pd.DataFrame, name: str, wrong: npt.NDArray[np.bool_], reason: str, rule: str) -> list[Rejection]:
+    def _rejections(
+        self, frame: pd.DataFrame, name: str, wrong: npt.NDArray[np.bool_], reason: str, rule: str, end: str = "missing. Mend the cell"
+    ) -> list[Rejection]:
         rows, keys = source_rows(frame), frame[self.key].tolist()
         cells = as_texts(frame[name]).values.tolist() if wrong.any() else []
         return [
@@ -111,7 +132,7 @@ class Columns:
                 key=str(keys[position]),
                 column=name,
                 reason=reason,
-                detail=f"{rule} (got '{cells[position][:40]}'); it counts as missing. Mend the cell.",
+                detail=f"{rule} (got '{cells[position][:40]}'); it counts as {end}.",
             )
             for position in np.flatnonzero(wrong).tolist()
         ]

@@ -95,7 +95,8 @@ def _first_folder(paths: Iterable[Path], problems: list[str]) -> Path:
     path = next((path for path in tried if path.is_dir()), None)
     if path is None:
         problems.append(
-            f"The picture folder must be a folder that exists (got {' or '.join(map(str, tried))}). {_nearest(tried[0], Path.is_dir)}"
+            f"The picture folder must be a folder that exists (got {' or '.join(map(str, tried))}). "
+            f"{_nearest(tried[0], Path.is_dir)} Set dataset.pictures.folder."
         )
     return path or tried[0]
 

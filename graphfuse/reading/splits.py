@@ -44,7 +44,7 @@ def assign_splits(samples: pd.DataFrame, settings: Split, target: str | None, by
         by = settings.by if settings.by != "column" else ("group" if "group" in samples else "random")
         labels[train] = draw_splits(samples[train], settings, by, target, test=0.0)
     if settings.by == "time":
-        rule = "A split by time needs a time (row {value} has none). The row is kept, in no split."
+        rule = "A split by time needs a time (row {value} has none). The row is kept, in no split; fill it in to use it."
         rows = samples.index.to_series()
         rejections += reject(labels == "", "samples", samples["sample_id"], rows, column="time", reason="unknown_split", detail=rule)
     if "train" not in labels:
@@ -62,7 +62,7 @@ def named_splits(words: pd.Series, ids: pd.Series, column: str) -> tuple[Labels,
     meaning = {word: split_of(word) for word in words.unique()}
     labels = words.map(meaning).to_numpy(dtype=object)
     known = ", ".join(word for split in SPLIT_WORDS.values() for word in split)
-    rule = f"A split must be one of {known} (got {{value}}). The row is kept, in no split."
+    rule = f"A split must be one of {known} (got {{value}}). The row is kept, in no split. Mend the cell to use it."
     return labels, reject(labels == "", "samples", ids, words, column=column, reason="unknown_split", detail=rule)
 
 

@@ -1,5 +1,7 @@
 """Any backbone of torchvision: one pass per picture, pooled per box."""
 
+from urllib.error import URLError
+
 import numpy as np
 import pytest
 import torch
@@ -93,3 +95,12 @@ def test_wrong_names_are_refused_with_the_nearest():
         backbone(weights="DEFAUL").encode(noise_pictures(np.random.default_rng(0), 1), [QUARTERS])
     with pytest.raises(InputError, match=r"size must be one that vit_b_32 takes \(got 100: Wrong image height!"):
         backbone(model="vit_b_32", size=100).channels  # noqa: B018  (reading it is the test)
+
+
+def test_weights_that_cannot_be_fetched_are_an_error_that_a_person_can_mend(monkeypatch):
+    def unreachable(*_, **__):
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", unreachable)
+    with pytest.raises(InputError, match=r"be fetched \(got 'DEFAULT': .*not known.*\). Check the network, or give a .safetensors file."):
+        backbone(weights="DEFAULT").encode(noise_pictures(np.random.default_rng(0), 1), [QUARTERS])

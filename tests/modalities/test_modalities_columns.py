@@ -108,3 +108,14 @@ def test_all_missing_columns_are_named_at_once():
     message = str(caught.value)
     assert message.startswith("modalities.user must name columns of users: 'like' is not there. Did you mean 'likes'?")
     assert "'zzz' is not there. Known names: likes, sample_id, source_row." in message
+
+
+def test_a_category_that_train_rows_lack_is_counted_unless_rare_ones_were_merged():
+    train, new = frame(land=["ch", "fr", "ch"]), frame(land=["xx", ""])
+    every = columns(categorical=("land",))
+    x, (rejection,) = every.features(new, every.fit(train))
+    assert x.tolist() == [[0, 0, 1], [0, 0, 0]]
+    assert (rejection.key, rejection.row, rejection.reason) == ("s0", 10, "unknown_category")
+    assert rejection.detail == "A category must be one of the train rows (got 'xx'); it counts as any other. Mend a misspelt cell."
+    few = columns(categorical=("land",), max_categories=1)
+    assert few.features(new, few.fit(train))[1] == ()
