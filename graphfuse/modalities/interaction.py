@@ -1,7 +1,7 @@
 """Replies, likes, shares: one node per interaction, with its kind, time, numbers and text."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +12,7 @@ from graphfuse.core.columns import as_texts
 from graphfuse.core.errors import InputError
 from graphfuse.core.sockets import Modality
 from graphfuse.core.tables import FloatArray, Manifest, NodeTable, State
-from graphfuse.modalities._columns import Columns, require_columns
+from graphfuse.modalities._columns import Columns, ColumnSettings, require_columns
 from graphfuse.modalities._encoding import build_text_encoder, encode_texts
 from graphfuse.modalities._linked import interactions_of
 from graphfuse.modalities._settings import checked_encoder
@@ -21,7 +21,7 @@ DELAY = "seconds since the sample"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Interaction(Modality):
+class Interaction(ColumnSettings, Modality):
     """One `interaction` node per row of the linked interactions, ordered by time, then id.
 
     Features: kind (one-hot), time since the sample (0 where either time is unknown), the given columns, and the vector of the
@@ -31,20 +31,11 @@ class Interaction(Modality):
     modality: ClassVar[str] = "interaction"
     node_type: ClassVar[str] = "interaction"
 
-    numeric: tuple[str, ...] = ()
-    boolean: tuple[str, ...] = ()
-    categorical: tuple[str, ...] = ()
     text: str | None = None
     """A text column, encoded as a whole."""
     encoder: Mapping[str, Any] = field(default_factory=lambda: {"name": "hashed_ngrams", "channels": 128})
     max_characters: PositiveInt = 2_000
     """Of a longer text only the beginning is used."""
-    log: bool = True
-    """Take numbers through a signed logarithm before they are standardised."""
-    missing_flag: bool = False
-    """Add a feature per number that says whether it is missing (missingness can leak the answer)."""
-    max_categories: PositiveInt = 64
-    """Most frequent values that get their own slot; the rest share one."""
 
     def __post_init__(self) -> None:
         """Check the encoder's settings together with these."""
@@ -112,13 +103,5 @@ class Interaction(Modality):
 
     @property
     def _columns(self) -> Columns:
-        return Columns(
-            table="interactions",
-            key="interaction_id",
-            numeric=(DELAY, *self.numeric),
-            boolean=self.boolean,
-            categorical=("kind", *self.categorical),
-            log=self.log,
-            missing_flag=self.missing_flag,
-            max_categories=self.max_categories,
-        )
+        columns = self.columns_of("interactions", "interaction_id")
+        return replace(columns, numeric=(DELAY, *self.numeric), categorical=("kind", *self.categorical))

@@ -5,29 +5,18 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from pydantic import PositiveInt
 
 from graphfuse.core.sockets import Modality
 from graphfuse.core.tables import Manifest, NodeTable, State
-from graphfuse.modalities._columns import Columns, require_columns
+from graphfuse.modalities._columns import Columns, ColumnSettings, require_columns
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample(Modality):
+class Sample(ColumnSettings, Modality):
     """One `sample` node per row, with the constant 1 or with columns of the row as features."""
 
     modality: ClassVar[str] = "sample"
     node_type: ClassVar[str] = "sample"
-
-    numeric: tuple[str, ...] = ()
-    boolean: tuple[str, ...] = ()
-    categorical: tuple[str, ...] = ()
-    log: bool = True
-    """Take numbers through a signed logarithm before they are standardised."""
-    missing_flag: bool = False
-    """Add a feature per number that says whether it is missing (missingness can leak the answer)."""
-    max_categories: PositiveInt = 64
-    """Most frequent values that get their own slot; the rest share one."""
 
     def fit(self, manifest: Manifest) -> State:
         """Learn means, deviations and vocabularies.
@@ -64,13 +53,4 @@ class Sample(Modality):
 
     @property
     def _columns(self) -> Columns:
-        return Columns(
-            table="samples",
-            key="sample_id",
-            numeric=self.numeric,
-            boolean=self.boolean,
-            categorical=self.categorical,
-            log=self.log,
-            missing_flag=self.missing_flag,
-            max_categories=self.max_categories,
-        )
+        return self.columns_of("samples", "sample_id")

@@ -5,17 +5,16 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import PositiveInt
 
 from graphfuse.core.errors import InputError
 from graphfuse.core.sockets import Modality
 from graphfuse.core.tables import FloatArray, Manifest, NodeTable, State
-from graphfuse.modalities._columns import Columns, require_columns
+from graphfuse.modalities._columns import Columns, ColumnSettings, require_columns
 from graphfuse.modalities._linked import interactions_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class User(Modality):
+class User(ColumnSettings, Modality):
     """One `user` node per sample and person: the author, and everyone who interacts in the sample, each once.
 
     With `table: users` a person is one entity with one row of the users table, shared by all samples; a person without a
@@ -27,15 +26,6 @@ class User(Modality):
     node_type: ClassVar[str] = "user"
 
     table: Literal["users", "samples"] = "users"
-    numeric: tuple[str, ...] = ()
-    boolean: tuple[str, ...] = ()
-    categorical: tuple[str, ...] = ()
-    log: bool = True
-    """Take numbers through a signed logarithm before they are standardised."""
-    missing_flag: bool = False
-    """Add a feature per number that says whether it is missing (missingness can leak the answer)."""
-    max_categories: PositiveInt = 64
-    """Most frequent values that get their own slot; the rest share one."""
 
     def fit(self, manifest: Manifest) -> State:
         """Learn means, deviations and vocabularies, from the users who occur in train rows only.
@@ -115,16 +105,7 @@ class User(Modality):
 
     @property
     def _columns(self) -> Columns:
-        return Columns(
-            table=self.table,
-            key="user_id" if self.table == "users" else "sample_id",
-            numeric=self.numeric,
-            boolean=self.boolean,
-            categorical=self.categorical,
-            log=self.log,
-            missing_flag=self.missing_flag,
-            max_categories=self.max_categories,
-        )
+        return self.columns_of(self.table, "user_id" if self.table == "users" else "sample_id")
 
 
 def _people(manifest: Manifest) -> pd.DataFrame:
