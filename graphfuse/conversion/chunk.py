@@ -74,17 +74,15 @@ def _targets(chunk: Manifest, recipe: Recipe, fitted: Fitted) -> tuple[npt.NDArr
     else:
         reason, rule = "unknown_class", "The target must be a class of the train rows"
     rejections = [
-        Rejection(
-            table="samples",
-            row=int(chunk.samples["source_row"].iloc[row]),
-            key=str(chunk.samples["sample_id"].iloc[row]),
-            column=", ".join(columns),
-            reason=reason,
-            detail=f"{rule} (got '{', '.join(cell_text(cell) for cell in targets.iloc[row])[:40]}'). "
+        chunk.reject(
+            row,
+            reason,
+            f"{rule} (got '{', '.join(cell_text(cell) for cell in targets.iloc[row])[:40]}'). "
             "The row is left out; mend the cell, or empty it to keep the row without a target.",
+            column=", ".join(columns),
             dropped=True,
         )
-        for row in np.flatnonzero(unusable)
+        for row in np.flatnonzero(unusable).tolist()
     ]
     return y[~unusable], ~unusable, rejections
 
@@ -132,15 +130,8 @@ def _without_content(kept: Manifest, recipe: Recipe, nodes: dict[str, NodeTable]
     if not tables:
         return []
     empty = np.sum([table.counts(len(kept)) for table in tables], axis=0) == 0
-    return [
-        Rejection(
-            table="samples",
-            row=int(kept.samples["source_row"].iloc[row]),
-            key=str(kept.samples["sample_id"].iloc[row]),
-            column="",
-            reason="no_content",
-            detail=f"A sample should have a node of its own content ({', '.join(recipe.content_types)}); this one has none. "
-            "It is kept; remove the row if it means nothing.",
-        )
-        for row in np.flatnonzero(empty)
-    ]
+    detail = (
+        f"A sample should have a node of its own content ({', '.join(recipe.content_types)}); this one has none. "
+        "It is kept; remove the row if it means nothing."
+    )
+    return [kept.reject(row, "no_content", detail) for row in np.flatnonzero(empty).tolist()]

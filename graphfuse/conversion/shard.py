@@ -114,18 +114,8 @@ def typed_rejections(rejections: Sequence[Rejection]) -> pd.DataFrame:
 
 
 def _crashed(chunk: Manifest, rows: Sequence[int]) -> tuple[Rejection, ...]:
-    return tuple(
-        Rejection(
-            table="samples",
-            row=int(chunk.samples["source_row"].iloc[row]),
-            key=str(chunk.samples["sample_id"].iloc[row]),
-            column="",
-            reason="crashed_worker",
-            detail="A row must not end the process that converts it; this one did, twice. Look at its pictures and texts, or remove it.",
-            dropped=True,
-        )
-        for row in rows
-    )
+    detail = "A row must not end the process that converts it; this one did, twice. Look at its pictures and texts, or remove it."
+    return tuple(chunk.reject(row, "crashed_worker", detail, dropped=True) for row in rows)
 
 
 def _signatures(result: Chunk) -> dict[str, Any]:

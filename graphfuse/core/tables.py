@@ -85,6 +85,12 @@ class Manifest:
             linked["interactions"] = interactions[kept].reset_index(drop=True)
         return replace(self, samples=samples, linked=linked, rejections=())
 
+    def reject(self, position: int, reason: str, detail: str, *, column: str = "", dropped: bool = False) -> Rejection:
+        """Return a rejection that names the sample at a position."""
+        row = int(self.samples["source_row"].iloc[position]) if "source_row" in self.samples else position
+        key = str(self.samples["sample_id"].iloc[position])
+        return Rejection(table="samples", row=row, key=key, column=column, reason=reason, detail=detail, dropped=dropped)
+
     def train_rows(self) -> "Manifest":
         """Return the train rows only: all that `fit` may see (contract 4)."""
         return self.take((self.samples["split"] == "train").to_numpy())

@@ -11,7 +11,7 @@ from pydantic import PositiveInt
 
 from graphfuse.core.cache import feature_key, open_cache
 from graphfuse.core.sockets import Modality
-from graphfuse.core.tables import FloatArray, Manifest, NodeTable, Rejection, State
+from graphfuse.core.tables import FloatArray, Manifest, NodeTable, State
 from graphfuse.modalities._boxes import given_boxes, grid_boxes
 from graphfuse.modalities._columns import require_columns
 from graphfuse.modalities._encoding import build_image_encoder
@@ -106,7 +106,12 @@ class Image(Modality):
             sample=np.repeat([item.sample for item, _ in kept], [len(array) for _, array in kept]).astype(np.int64),
             x=standardised(x, state),
             units=_units([item for item, _ in kept]),
-            rejections=tuple(sorted((_rejection(chunk, *found) for found in rejections), key=lambda found: found.row)),
+            rejections=tuple(
+                sorted(
+                    (chunk.reject(sample, reason, detail, column=column) for sample, column, reason, detail in rejections),
+                    key=lambda rejection: rejection.row,
+                )
+            ),
         )
 
     def _items(self, chunk: Manifest) -> tuple[list[_Item], list[tuple[int, str, str, str]]]:
@@ -183,9 +188,3 @@ def _units(items: list[_Item]) -> pd.DataFrame:
     for axis, name in enumerate(("x0", "y0", "x1", "y1")):
         frame[name] = boxes[:, axis]
     return frame
-
-
-def _rejection(chunk: Manifest, sample: int, column: str, reason: str, detail: str) -> Rejection:
-    row = chunk.samples.iloc[sample]
-    source = int(row["source_row"]) if "source_row" in chunk.samples else sample
-    return Rejection(table="samples", row=source, key=str(row["sample_id"]), column=column, reason=reason, detail=detail)

@@ -11,7 +11,7 @@ from pydantic import PositiveInt
 from graphfuse.core.columns import as_texts
 from graphfuse.core.sockets import Modality
 from graphfuse.core.tables import IntArray, Manifest, NodeTable, Rejection, State
-from graphfuse.modalities._columns import require_columns, source_rows
+from graphfuse.modalities._columns import require_columns
 from graphfuse.modalities._encoding import build_text_encoder, encode_texts
 from graphfuse.modalities._settings import checked_encoder
 from graphfuse.modalities._spans import Unit, cut
@@ -102,8 +102,6 @@ class Text(Modality):
 
     def _rejections(self, chunk: Manifest, whole: list[str], spans: list[IntArray]) -> list[Rejection]:
         """Return what was cut off, and the rows that have no text at all."""
-        keys = chunk.samples["sample_id"].tolist()
-        rows = source_rows(chunk.samples)
         found = []
         for item, (text, part) in enumerate(zip(whole, spans, strict=True)):
             sample, column = divmod(item, len(self.columns))
@@ -115,13 +113,9 @@ class Text(Modality):
             elif len(part) > self.max_spans:
                 detail = f"A text may hold {self.max_spans:,} spans (got {len(part):,}); the rest was left out. Raise max_spans."
             if detail:
-                found.append(_rejection(rows[sample], keys[sample], self.columns[column], "text_too_long", detail))
+                found.append(chunk.reject(sample, "text_too_long", detail, column=self.columns[column]))
         has_span = np.array([len(part) > 0 for part in spans]).reshape(-1, len(self.columns)).any(axis=1)
         detail = "A text must hold a word to become a node; this row has no text nodes. Nothing needs to be done if that is so."
         for sample in np.flatnonzero(~has_span).tolist():
-            found.append(_rejection(rows[sample], keys[sample], ", ".join(self.columns), "text_empty", detail))
+            found.append(chunk.reject(sample, "text_empty", detail, column=", ".join(self.columns)))
         return found
-
-
-def _rejection(row: int, key: str, column: str, reason: str, detail: str) -> Rejection:
-    return Rejection(table="samples", row=row, key=key, column=column, reason=reason, detail=detail)
