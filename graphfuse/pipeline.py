@@ -195,6 +195,9 @@ def predict(
         workers: Processes that convert.
         allowed: Packages outside graphfuse whose plug-ins may be imported.
         progress: Called after each shard.
+
+    Raises:
+        InputError: If the source cannot be used, or `out` is a folder.
     """
     from graphfuse.conversion.finish import counted
     from graphfuse.conversion.new_rows import store_of
@@ -203,11 +206,16 @@ def predict(
     from graphfuse.training.run import open_run
 
     opened, out = open_run(run, tuple(allowed)), Path(out)
+    if out.is_dir():
+        raise InputError(f"--out must be a file to write (got the folder '{out}'). Name it, such as {out / 'predictions.parquet'}")
     with store_of(opened, Path(source), workers=workers, allowed=tuple(allowed), progress=progress) as store:
         predictions, quarantine = predict_frame(opened, store), store.quarantine
     write_frame(out, predictions)
+    beside = out.with_name(f"{out.stem}.quarantine.parquet")
     if len(quarantine):
-        write_frame(out.with_name(f"{out.stem}.quarantine.parquet"), quarantine)
+        write_frame(beside, quarantine)
+    else:
+        beside.unlink(missing_ok=True)  # of an earlier prediction
     return {"predictions": str(out), "samples": len(predictions), "rejections": counted(quarantine)}
 
 
@@ -241,7 +249,7 @@ def analyse(
         progress: Called after each analysis.
 
     Raises:
-        InputError: If a sample is not a test row, or the store is not the run's.
+        InputError: If a sample is not a test row, the store is not the run's, or there is no folder `pictures`.
     """
     from graphfuse.report import prepare
     from graphfuse.report.choose import with_sample_ids
@@ -255,6 +263,8 @@ def analyse(
 
     # 1. Check everything before any work.
     chosen, trusted, out = tuple(samples or ()), tuple(allowed), Path(out)
+    if pictures is not None and not Path(pictures).is_dir():
+        raise InputError(f"--pictures must be a folder (got '{pictures}'). Leave it out to look where the data set has them.")
     opened, graphs = open_run(run, trusted), open_store(store)
     plugins = prepare.build_analyses(opened.experiment, analyses, trusted)
     order = prepare.analysis_order(graphs, chosen)

@@ -22,7 +22,7 @@ from graphfuse.conversion.journal import Journal, Record
 from graphfuse.conversion.recipe import Recipe
 from graphfuse.conversion.shard import PARTS, Job, single_thread, step_name, typed_rejections
 from graphfuse.conversion.workers import convert_shards
-from graphfuse.core.errors import InputError
+from graphfuse.core.errors import InputError, IntegrityError
 from graphfuse.core.files import read_json, write_json
 from graphfuse.core.lock import LOCK, locked
 from graphfuse.core.progress import Progress, silent
@@ -31,6 +31,7 @@ from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.tables import Manifest
 from graphfuse.store.frames import read_frame
 from graphfuse.store.index import read_index
+from graphfuse.store.integrity import verified
 from graphfuse.store.layout import INDEX, QUARANTINE
 from graphfuse.store.writer import read_state, write_entities, write_state
 
@@ -93,6 +94,8 @@ def convert(
 def _begin(folder: Path, plan: Mapping[str, Any]) -> None:
     """Check that the folder is empty or was begun with the same plan, remove what a crash left, and write the plan.
 
+    A store of which a file is damaged or gone is made again.
+
     Raises:
         ConfigError: If it was made from another recipe or other inputs.
         InputError: If it holds something else.
@@ -102,6 +105,9 @@ def _begin(folder: Path, plan: Mapping[str, Any]) -> None:
     if (folder / INDEX).exists():
         index = read_index(folder)
         check_same(folder, {"recipe": index.recipe, "digests": index.digests}, plan)
+        if not _is_whole(folder, index.files):
+            write_json(folder / PLAN, plan)
+            (folder / INDEX).unlink()
     elif (folder / PLAN).exists():
         check_same(folder, read_json(folder / PLAN), plan)
     else:
@@ -109,6 +115,16 @@ def _begin(folder: Path, plan: Mapping[str, Any]) -> None:
         if foreign:
             raise InputError(f"--out must be a new folder or one that convert made (got {folder}, with '{foreign[0][:40]}' in it).")
         write_json(folder / PLAN, plan)
+
+
+def _is_whole(folder: Path, files: Mapping[str, Any]) -> bool:
+    """Return whether every file of a store is as it was written."""
+    try:
+        for name in files:
+            verified(folder, name, files)
+    except IntegrityError:
+        return False
+    return True
 
 
 def _make(
@@ -123,7 +139,8 @@ def _make(
 ) -> dict[str, Any]:
     """Do the steps that are not done yet, and finish the store; return how much of it was there before."""
     journal = Journal(folder / JOURNAL)
-    progress(0, len(manifest), "fit")
+    if fitted is None:
+        progress(0, len(manifest), "fit")
     fitted, files = _fit(manifest, recipe, fitted, folder, journal)
     files = {**files, **_entities(manifest, recipe, fitted, folder, journal)}
     chunks = _Chunks(manifest, recipe.settings.shard_size)

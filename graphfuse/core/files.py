@@ -120,7 +120,7 @@ def inside(root: Path, name: str) -> Path:
         raise UnsafeError(f"A path may not leave its folder (got '{shown}'). Copy the file into it.")
     mode = os.stat(real).st_mode
     if not stat.S_ISREG(mode):
-        raise UnsafeError(f"A path must name a regular file (got '{shown}').")
+        raise UnsafeError(f"A path must name a regular file (got '{shown}'). Put the file itself there, no folder or pipe.")
     return real
 
 

@@ -44,7 +44,7 @@ def read_index(folder: Path) -> StoreIndex:
     value = read_json(path)
     _check_format(path, value)
     if value.get("sha256") != index_digest(value):
-        raise IntegrityError(f"{path} has changed since it was written. Repeat convert, or restore the file from a copy.")
+        raise IntegrityError(f"{path} has changed since it was written. Restore it from a copy, or repeat convert into a new folder.")
     try:
         return _parse(value)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -58,6 +58,20 @@ def test_a_whole_store_is_left_as_it_is(tmp_path):
     assert again["nodes"] == first["nodes"]
 
 
+@pytest.mark.parametrize("harm", ["cut", "gone", "changed"])
+def test_a_store_with_a_damaged_file_is_made_again_to_the_same_bytes(tmp_path, harm):
+    run(tmp_path)
+    whole = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    shard = tmp_path / "shards" / "00001.safetensors"
+    if harm == "gone":
+        shard.unlink()
+    else:
+        content = whole[shard]
+        shard.write_bytes(content[:-1] if harm == "cut" else content[:-1] + bytes([content[-1] ^ 1]))
+    run(tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == whole
+
+
 def test_progress_counts_rows(tmp_path):
     seen = []
     run(tmp_path, progress=lambda *step: seen.append(step))
