@@ -1,6 +1,5 @@
 """Which columns name picture files, and where those lie."""
 
-import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from graphfuse.core.columns import as_texts
 from graphfuse.core.errors import UnsafeError
 from graphfuse.core.files import inside
 from graphfuse.guessing.profile import Profile
+from graphfuse.reading.picture_names import split_names
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 SEPARATORS = (",", ";", "|", " ")
@@ -77,7 +77,7 @@ def _best(column: pd.Series, facts: Profile, folder: Path, places: dict[str, set
     best: tuple[float, str, str, list[str]] = (0.0, ".", ",", [])
     for place, known in places.items():
         for separator in SEPARATORS:
-            names = [name for cell in tried for name in _names(cell, separator)]
+            names = [name for cell in tried for name in split_names(cell, separator)]
             hits = [name for name in names if name in known or _is_picture_path(folder / place, name)]
             share = len(hits) / len(names) if names else 0.0
             if share > best[0]:
@@ -90,16 +90,6 @@ def _best(column: pd.Series, facts: Profile, folder: Path, places: dict[str, set
     return PictureColumn(
         column=str(column.name), folder=place, separator=separator, found=share, shared=float(cells.duplicated(keep=False).mean())
     )
-
-
-def _names(cell: str, separator: str) -> list[str]:
-    """Return the names in one cell: a JSON list, or parts between separators."""
-    if cell.startswith("["):
-        try:
-            return [str(name) for name in json.loads(cell)]
-        except ValueError:
-            return [cell]
-    return [part.strip() for part in cell.split(separator) if part.strip()]
 
 
 def _is_picture_path(place: Path, name: str) -> bool:

@@ -4,7 +4,7 @@ from sklearn.metrics import roc_auc_score
 
 from graphfuse.core.errors import InputError
 from graphfuse.core.tables import ScoreTable
-from graphfuse.report.ranking import roc_auc_of_edges
+from graphfuse.report.planted import roc_auc_of_edges
 
 
 def table(scores):
@@ -28,16 +28,6 @@ def test_the_auc_is_that_of_the_edges_of_the_planted_kinds():
     assert roc_auc_of_edges(table(SCORES), TRUTH) == pytest.approx(expected)
 
 
-def test_per_sample_takes_the_mean_of_the_samples():
-    assert roc_auc_of_edges(table(SCORES), TRUTH, per_sample=True) == pytest.approx((1 + 0.5) / 2)
-
-
 def test_ids_that_do_not_agree_are_named_as_the_likely_cause():
     with pytest.raises(InputError, match=r"got 0 planted of 3.*Check that sample ids"):
         roc_auc_of_edges(table(SCORES[:3]), TRUTH.assign(source=7))
-
-
-def test_a_ranking_per_sample_needs_a_sample_with_both_kinds():
-    scores = [("a", "k", 0, 0, 0.9), ("b", "k", 0, 0, 0.1)]
-    with pytest.raises(InputError, match="Rank all edges together"):
-        roc_auc_of_edges(table(scores), TRUTH, per_sample=True)
