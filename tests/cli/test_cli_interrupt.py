@@ -1,0 +1,48 @@
+"""Ctrl-C: the command ends at once with its own exit status, and repeating it ends with the same bytes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+from cli_toys import answer, make_posts
+
+REPEATS = 2
+"""The toy table below itself, so that there is something to interrupt."""
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_an_interrupted_conversion_says_how_to_go_on_and_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    posts = make_posts(tmp_path / "posts")
+    rows = pd.read_csv(posts / "posts.csv", dtype=str)
+    many = pd.concat([rows.assign(id=rows["id"] + f"-{number}") for number in range(REPEATS)])
+    many.to_csv(posts / "posts.csv", index=False)
+    command = ["convert", str(posts / "experiment.yaml"), "--set", "convert.shard_size=2"]
+    # 1. Interrupt it once its first shards are written.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "graphfuse", *command, "--out", str(tmp_path / "store"), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert process.stderr is not None
+    line = next(line for line in process.stderr if line.startswith("convert: ") and not line.startswith("convert: 0 "))
+    process.send_signal(signal.SIGINT)
+    out, words = process.communicate(timeout=60)
+    assert process.returncode == 130, (line, words)
+    assert words.splitlines()[-1] == "graphfuse: Interrupted. What is done is kept: repeat the command to resume."
+    assert json.loads(out)["error"]["code"] == "E_INTERRUPTED"
+    assert not (tmp_path / "store" / "index.json").exists()
+    # 2. Repeat it, and compare with one that nobody interrupted.
+    status, figures, words = answer(*command, "--out", tmp_path / "store")
+    assert status == 0, words
+    assert figures["resumed_shards"] > 0
+    answer(*command, "--out", tmp_path / "whole")
+    assert content(tmp_path / "store") == content(tmp_path / "whole")
