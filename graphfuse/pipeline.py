@@ -175,13 +175,7 @@ def train(
 
 
 def predict(
-    run: str | Path,
-    source: str | Path,
-    out: str | Path,
-    *,
-    workers: int = 1,
-    allowed: Sequence[str] = (),
-    progress: Progress = silent,
+    run: str | Path, source: str | Path, out: str | Path, *, workers: int = 1, allowed: Sequence[str] = (), progress: Progress = silent
 ) -> Figures:
     """Predict the rows of a raw table, or of a store, and write them as Parquet.
 
@@ -263,9 +257,8 @@ def analyse(
 
     # 1. Check everything before any work.
     chosen, trusted, out = tuple(samples or ()), tuple(allowed), Path(out)
-    if pictures is not None and not Path(pictures).is_dir():
-        raise InputError(f"--pictures must be a folder (got '{pictures}'). Leave it out to look where the data set has them.")
     opened, graphs = open_run(run, trusted), open_store(store)
+    root = prepare.picture_root(pictures, opened.experiment, trusted)
     plugins = prepare.build_analyses(opened.experiment, analyses, trusted)
     order = prepare.analysis_order(graphs, chosen)
     prepare.begin(out)
@@ -280,7 +273,6 @@ def analyse(
             write_frame(out / f"{name}.parquet", tables[name].frame)
     # 3. Draw.
     progress(len(plugins), len(plugins), "report")
-    root = Path(pictures) if pictures is not None else prepare.pictures_here(opened.experiment, trusted)
     summary = prepare.summarise_run(opened, len(order), baselines or {})
     page = collect(graphs, summary, tables, root, chosen, predictions=predictions, show_users=show_users)
     write_report(out / "report.html", page)

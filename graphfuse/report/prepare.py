@@ -86,8 +86,16 @@ def build_analyses(
     return found
 
 
-def pictures_here(experiment: Mapping[str, Any], allowed: tuple[str, ...]) -> Path | None:
-    """Return the data set's picture folder as seen from the current folder; None if a path inside the run leads out of it."""
+def picture_root(given: str | Path | None, experiment: Mapping[str, Any], allowed: tuple[str, ...]) -> Path | None:
+    """Return the folder given, or else the data set's as seen from the current folder; None if a path inside the run leads out of it.
+
+    Raises:
+        InputError: If there is no such folder.
+    """
+    if given is not None:
+        if not Path(given).is_dir():
+            raise InputError(f"--pictures must be a folder (got '{given}'). Leave it out to look where the data set has them.")
+        return Path(given)
     folder: Path | None = build("datasets", experiment["dataset"], "dataset", allowed).picture_folder(Path())
     return folder if folder is not None and folder.resolve().is_relative_to(Path.cwd()) else None
 
