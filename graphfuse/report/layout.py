@@ -55,7 +55,6 @@ def lay_out(post: Post) -> Drawing:
         regions=tuple(region for _, region in placed),
         chips=tuple(chip for _, chip in [*chips, *itself]),
         curves=tuple(curves),
-        undrawn=tuple(link for link in post.links if link not in drawn),
     )
 
 

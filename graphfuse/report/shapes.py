@@ -92,5 +92,3 @@ class Drawing:
     regions: tuple[Region, ...]
     chips: tuple[Block, ...]
     curves: tuple[Arc, ...]
-    undrawn: tuple[Link, ...]
-    """Edges among the strongest whose ends have no place in the drawing."""

@@ -38,9 +38,8 @@ def to_batch(columns: Columns, positions: IntArray, schema: GraphSchema, entitie
     pointers = torch.from_numpy(columns.node_pointers).unbind()
     for number, attributes in enumerate(_node_attributes(columns, schema, entities)):
         attributes |= {"batch": batch_vectors[number], "ptr": pointers[number]}
-        batch[schema.node_types[number]]._mapping.update(
-            attributes
-        )  # straight into the store: setting one by one costs as much as the gather
+        # straight into the store: setting one by one costs as much as the gather
+        batch[schema.node_types[number]]._mapping.update(attributes)
     _fill(batch, columns, positions, schema)
     of_graph = list(batch._global_store.keys())
     batch._num_graphs = len(positions)
