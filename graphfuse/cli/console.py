@@ -3,6 +3,7 @@
 import errno
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterable
 from inspect import Parameter, Signature, signature
@@ -159,6 +160,7 @@ def _hush_libraries() -> None:
 
     for category in (FutureWarning, DeprecationWarning):
         warnings.filterwarnings("ignore", category=category, module=r"(torch|torch_geometric|torchvision|transformers)\b")
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning:torch.jit._script")  # worker processes import torch themselves
 
 
 def say(line: str, *, err: bool = False) -> None:

@@ -7,11 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 from cli_toys import answer, make_posts
-
-REPEATS = 2
-"""The toy table below itself, so that there is something to interrupt."""
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -20,9 +16,6 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_an_interrupted_conversion_says_how_to_go_on_and_ends_with_the_same_bytes(tmp_path: Path) -> None:
     posts = make_posts(tmp_path / "posts")
-    rows = pd.read_csv(posts / "posts.csv", dtype=str)
-    many = pd.concat([rows.assign(id=rows["id"] + f"-{number}") for number in range(REPEATS)])
-    many.to_csv(posts / "posts.csv", index=False)
     command = ["convert", str(posts / "experiment.yaml"), "--set", "convert.shard_size=2"]
     # 1. Interrupt it once its first shards are written.
     process = subprocess.Popen(
