@@ -1,7 +1,7 @@
 """Which word goes with which region: every world, model and seed of this folder's table, resumable.
 
 Run `python experiments/planted/run.py --worlds easy medium`; what is finished is not run again. Then
-`python experiments/planted/run.py --table` writes results.csv and results.md from what was run.
+`python experiments/planted/run.py --table` writes results.csv and the tables of README.md from what was run.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from graphfuse.store.graph_store import GraphStore
 from graphfuse.training.run import open_run
 
 HERE = Path(__file__).parent
-HARD = ["dataset.level=hard", "modalities.1.grid=4"]
+HARD = ["dataset.level=hard", "modalities.1.grid=4", "train.seeds=[0, 1, 2]"]
 FEW = "edges=[{name: candidate, source: text_span, destination: image_region}, {name: membership}]"
 WORLDS = {
     "easy": [],
@@ -90,10 +90,10 @@ def run_world(world: str, models: list[str], work: Path) -> None:
         folder = model if model.endswith(" only") else "all"
         gf.convert(experiment, work / "stores" / folder_name(folder))
         store = gf.open_store(work / "stores" / folder_name(folder))
-        started = time.perf_counter()
+        started = time.process_time()
         run = gf.train(experiment, store.path, work / "runs" / path.stem, resume=True)
-        seconds = (time.perf_counter() - started) / len(experiment.train.seeds)
-        result = {"world": world, "model": model, "parameters": run["parameters"], "seconds_per_seed": round(seconds, 1)}
+        seconds = (time.process_time() - started) / len(experiment.train.seeds)
+        result = {"world": world, "model": model, "parameters": run["parameters"], "cpu_seconds_per_seed": round(seconds, 1)}
         result |= {"epochs": run["epochs"], "accuracy": run["splits"]["test"]["metrics"]["accuracy"]}
         if model in MATCHING:
             result["edge_auc"] = edge_auc(work, work / "runs" / path.stem, store)
@@ -142,7 +142,7 @@ def edge_auc(work: Path, run: Path, store: GraphStore) -> dict[str, list[float]]
 
 
 def write_tables(work: Path) -> None:
-    """Write results.csv and results.md from every result there is."""
+    """Write results.csv and the tables of README.md from every result there is."""
     rows: list[dict[str, Any]] = []
     for world in WORLDS:
         folder = work / folder_name(world) / "results"
@@ -155,7 +155,10 @@ def write_tables(work: Path) -> None:
                 rows.append(_row(json.loads(path.read_text())))
     frame = pd.DataFrame(rows)
     write_bytes(HERE / "results.csv", frame.to_csv(index=False, float_format="%.4f").encode())
-    write_bytes(HERE / "results.md", _markdown(frame).encode())
+    page = HERE / "README.md"
+    before, mark, rest = page.read_text(encoding="utf-8").partition("<!-- results: written by run.py -->")
+    after = rest.partition("<!-- end of results -->")[2]
+    write_bytes(page, f"{before}{mark}\n{_markdown(frame)}\n<!-- end of results -->{after}".encode())
 
 
 def _row(result: dict[str, Any]) -> dict[str, Any]:
@@ -168,7 +171,7 @@ def _row(result: dict[str, Any]) -> dict[str, Any]:
         "high": accuracy["high"],
     }
     row |= {"least": min(accuracy["values"]), "most": max(accuracy["values"]), "seeds": len(accuracy["values"])}
-    row |= {"seconds_per_seed": result["seconds_per_seed"], "parameters": result["parameters"]}
+    row |= {"cpu_seconds_per_seed": result.get("cpu_seconds_per_seed"), "parameters": result["parameters"]}
     for name, values in result.get("edge_auc", {}).items():
         row |= {f"edge_auc_{name}": float(np.mean(values)), f"edge_auc_{name}_least": min(values)}
     return row
@@ -176,19 +179,19 @@ def _row(result: dict[str, Any]) -> dict[str, Any]:
 
 def _markdown(frame: pd.DataFrame) -> str:
     """Return one table per world."""
-    lines = ["<!-- written by run.py --table; do not edit -->"]
+    lines = []
     for world, part in frame.groupby("world", sort=False):
         lines += [
             "",
             f"### {world}",
             "",
-            "| model | test accuracy | 95 % interval | least seed | s per seed | edge AUC attention / gradient / occlusion |",
+            "| model | test accuracy | 95 % interval | least seed | CPU s per seed | edge AUC attention / gradient / occlusion |",
         ]
         lines += ["|---|---|---|---|---|---|"]
         for row in part.to_dict("records"):
             interval = f"{row['low']:.3f} - {row['high']:.3f}" if pd.notna(row.get("low")) else ""
             least = f"{row['least']:.3f}" if pd.notna(row.get("least")) else ""
-            seconds = f"{row['seconds_per_seed']:.0f}" if pd.notna(row.get("seconds_per_seed")) else ""
+            seconds = f"{row['cpu_seconds_per_seed']:.0f}" if pd.notna(row.get("cpu_seconds_per_seed")) else ""
             edges = [row.get(f"edge_auc_{name}") for name in ("attention", "gradient", "occlusion")]
             shown = " / ".join(f"{value:.3f}" for value in edges) if pd.notna(edges[0]) else ""
             lines.append(f"| {row['model']} | {row['accuracy']:.3f} | {interval} | {least} | {seconds} | {shown} |")
