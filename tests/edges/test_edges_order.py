@@ -61,5 +61,5 @@ def test_without_its_node_type_a_builder_makes_no_edge_types():
 
 
 def test_hops_below_one_are_refused_with_the_rule_and_the_value():
-    with pytest.raises(ConfigError, match=r"edges\.0\.hops.*greater than or equal to 1 \(got '0'\)"):
+    with pytest.raises(ConfigError, match=r"edges\.0\.hops: must be at least 1 \(got '0'\)"):
         build("edges", {"name": "sequence", "hops": 0}, "edges.0")
