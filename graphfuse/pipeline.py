@@ -111,7 +111,7 @@ def convert(
     from graphfuse.core.build import build
 
     if engine != "local":
-        raise ConfigError(f"--engine: must be local (got '{engine[:40]}').")
+        raise ConfigError(f"--engine: must be local (got '{engine[:40]}'). For several processes of this machine add --workers N.")
     loaded = as_experiment(experiment, overrides, allowed)
     recipe = Recipe.build(loaded)
     manifest = build("datasets", loaded.dataset.to_dict(), "dataset", loaded.allowed).manifest(loaded.folder)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -19,7 +19,7 @@ def run(
     experiment: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],
     out: Annotated[Path, typer.Option("--out", help="Store folder to write; repeat the command to resume.")],
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; the store has the same bytes with any number.")] = 1,
-    engine: Annotated[Literal["local"], typer.Option("--engine", help="Where the workers run.")] = "local",
+    engine: Annotated[str, typer.Option("--engine", help="Where the workers run: local.")] = "local",
     strict: Annotated[bool, typer.Option("--strict", help="Stop at rows, pictures or links that cannot be used.")] = False,
     overrides: SetOption = None,
     allow_plugin: AllowOption = None,
@@ -44,6 +44,9 @@ def lines(figures: Figures) -> Iterator[str]:
     yield f"{figures['num_samples']:,} graphs in {figures['store']} ({counts(figures['samples'])})"
     yield f"  nodes: {counts(figures['nodes'])}"
     yield f"  edges: {counts(edge_kinds(figures['edges']))}"
+    joined = {node for edge, count in figures["edges"].items() if count for node in edge.split("__")[::2]}
+    if joined and (alone := [name for name, count in figures["nodes"].items() if count and name not in joined]):
+        yield f"  in no edge: {', '.join(alone)}. No message reaches them; add an edge builder, such as authorship for users."
     if figures["rejections"]:
         yield f"  not used: {counts(figures['rejections'])}; {figures['dropped']:,} rows left out. See quarantine.parquet in the store."
     shared = {name: count for name, count in figures["shared_train_test"].items() if count}

@@ -15,6 +15,8 @@ import pytest
 from cli_toys import EXPERIMENT, ROWS, answer, make_posts
 from PIL import Image
 
+from graphfuse.cli.main import run
+
 
 def refused(*arguments: str | Path, code: str, says: tuple[str, ...]) -> None:
     """Check that a command line ends with exit status 2, a stable code and a message with all these words."""
@@ -334,6 +336,11 @@ def test_a_newer_or_damaged_run_is_refused(line: Path, tmp_path: Path, file: str
         (["export", "none", "--format", "csv", "--out", "g"], "E_INPUT", ("a store or an analysis at none", "Check the path")),
         (["export", "store", "--format", "grapml", "--out", "g"], "E_CONFIG", ("'--format'", "'grapml' is not one of 'graphml'")),
         (["convert", "experiment.yaml", "--out", "posts.csv"], "E_INPUT", ("--out must be a folder", "posts.csv", "another name")),
+        (
+            ["convert", "experiment.yaml", "--out", "new", "--engine", "ray"],
+            "E_CONFIG",
+            ("--engine: must be local (got 'ray')", "--workers N"),
+        ),
         (["convert", "experiment.yaml", "--out", "."], "E_INPUT", ("--out must be a new folder", "one that convert made")),
         (
             ["convert", "experiment.yaml", "--out", "store", "--set", "modalities.1.grid=3"],
@@ -351,3 +358,8 @@ def test_a_command_that_cannot_be_done_says_the_way_out(
     before = sorted(line.rglob("*"))
     refused(*arguments, code=code, says=says)
     assert sorted(line.rglob("*")) == before
+
+
+def test_nodes_that_no_message_reaches_are_pointed_out(posts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["convert", str(posts / "experiment.yaml"), "--out", str(tmp_path / "store"), "--set", "edges=[{name: membership}]"]) == 0
+    assert "in no edge: user. No message reaches them; add an edge builder, such as authorship for users." in capsys.readouterr().out

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 from report_toys import SUMMARY, made_predictions, made_store, made_tables
@@ -21,6 +22,14 @@ def test_the_page_says_what_the_model_reaches_beside_the_others(page):
     lead = re.sub(r" +", " ", lead)
     assert "was asked about 1,200 test posts. Its macro F1 is 0.934 (0.919 to 0.948) beside 0.552 for text only" in lead
     assert "The edges it needs most are text span resembles image region" in lead
+
+
+def test_the_page_says_what_its_intervals_are_and_that_one_seed_has_none(page, tmp_path):
+    assert "the line through it is the 95 % interval over its seeds" in page
+    store, pictures = made_store(tmp_path / "made", posts=3)
+    data = collect(store, SUMMARY, made_tables(store), pictures)
+    once = render(replace(data, metrics=(Metric(name="accuracy", models=(("ours", Estimate(value=0.9)),)),)))
+    assert "each was trained once, so how much is chance is not known" in once
 
 
 def test_the_page_allows_and_names_nothing_outside_itself(page):
