@@ -22,7 +22,7 @@ def gradient_scores(network: FusionNetwork, batch: Batch, elements: Elements, me
         weights = {edge_type: torch.ones(element.numel(), requires_grad=True) for edge_type, element in elements.of_edge.items()}
         logits = network(batch, edge_weight_dict=weights).logits
         total = evidence(logits, logits.detach(), kind_of(network), measure).sum()
-        if not total.requires_grad:  # a network without edges
+        if not weights or not total.requires_grad:  # no edges, or a network that does not look at them
             return torch.zeros(len(elements))
         slopes = torch.autograd.grad(total, list(weights.values()), allow_unused=True)
     found = {edge_type: slope for edge_type, slope in zip(weights, slopes, strict=True) if slope is not None}

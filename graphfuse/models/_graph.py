@@ -48,7 +48,13 @@ class GraphModel(FusionModel):
         """Return one layer: (x_dict, edge_index_dict, edge_weight_dict, return_edge_scores=True) -> (x_dict, scores by edge type)."""
 
     def module(self, schema: GraphSchema) -> "GraphFusion":
-        """Return the network for a schema."""
+        """Return the network for a schema.
+
+        Raises:
+            ConfigError: If there is no edge type to pass messages along.
+        """
+        if self.num_layers and not schema.edge_types:
+            raise ConfigError("model.name: a graph model passes messages along edges (got none). Add edges, or choose concat.")
         return GraphFusion(self, schema)
 
 

@@ -180,8 +180,10 @@ def _curves(frame: pd.DataFrame | None) -> tuple[Curve, ...]:
     rows = frame[frame["chosen_by"] != "difference"].sort_values("fraction", kind="stable")
     curves = []
     for (side, chosen_by), part in rows.groupby(["element", "chosen_by"], sort=True):
-        points = [(float(row["fraction"]), _triple(row, "score", "low", "high")) for row in part.to_dict("records")]
-        curves.append(Curve(side=str(side), chosen_by=str(chosen_by), points=tuple((x, estimate) for x, estimate in points if estimate)))
+        estimates = [(float(row["fraction"]), _triple(row, "score", "low", "high")) for row in part.to_dict("records")]
+        points = tuple((fraction, estimate) for fraction, estimate in estimates if estimate)
+        if points:  # none where no post has an edge
+            curves.append(Curve(side=str(side), chosen_by=str(chosen_by), points=points))
     return tuple(curves)
 
 

@@ -360,6 +360,18 @@ def test_a_command_that_cannot_be_done_says_the_way_out(
     assert sorted(line.rglob("*")) == before
 
 
+def test_without_edges_only_the_model_without_a_graph_is_trained_and_analysed(posts: Path, tmp_path: Path) -> None:
+    bare, store = [posts / "experiment.yaml", "--set", "edges=[]"], tmp_path / "store"
+    assert answer("convert", *bare, "--out", store)[0] == 0
+    for name in ("relational_mean", "relational_attention", "hgt", "hetero_sage"):
+        graph = ["--store", store, "--out", tmp_path / name, "--set", f"model={{name: {name}}}"]
+        refused("train", *bare, *graph, code="E_CONFIG", says=("passes messages along edges (got none)", "Add edges, or choose concat"))
+    assert answer("train", *bare, "--store", store, "--out", tmp_path / "concat", "--set", "model={name: concat}")[0] == 0
+    every = ["--analyses", "attention,gradient,occlusion,fidelity"]
+    status, figures, words = answer("analyse", tmp_path / "concat", "--store", store, "--out", tmp_path / "looks", *every)
+    assert (status, figures["scores"]["gradient"]) == (0, 0), words
+
+
 def test_nodes_that_no_message_reaches_are_pointed_out(posts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["convert", str(posts / "experiment.yaml"), "--out", str(tmp_path / "store"), "--set", "edges=[{name: membership}]"]) == 0
     assert "in no edge: user. No message reaches them; add an edge builder, such as authorship for users." in capsys.readouterr().out
