@@ -62,6 +62,8 @@ def collect(
         for name, position in zip(shown, positions_of(store, shown), strict=True)
     ]
     occlusion, attention = frames.get("occlusion"), frames.get("attention")
+    # of several with different settings (fidelity, fidelity-2 ...) the first that has something to show
+    fidelity = next((frame for name, frame in frames.items() if name.partition("-")[0] == "fidelity" and len(frame)), None)
     return ReportData(
         title=clean(str(run_summary.get("title", "What the edges are worth"))),
         model=str(run_summary.get("model", "")),
@@ -71,11 +73,11 @@ def collect(
         kinds=_kind_names(kinds),
         edge_kinds=_worths("edge_type", occlusion, attention, kinds, store.schema),
         modalities=_worths("modality", occlusion, None, {}, store.schema),
-        curves=_curves(frames.get("fidelity")),
+        curves=_curves(fidelity),
         posts=tuple(posts),
         scored_by=scorer,
         measure=_measure(occlusion, "log_odds"),
-        fidelity_measure=_measure(frames.get("fidelity"), "probability"),
+        fidelity_measure=_measure(fidelity, "probability"),
         users_shown=show_users,
         made_with={str(key): str(value) for key, value in run_summary.get("made_with", {}).items()},
     )

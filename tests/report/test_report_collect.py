@@ -121,3 +121,11 @@ def test_every_predicted_class_is_among_the_posts_shown() -> None:
     frame = frame.assign(prediction=frame["truth"], verdict="confident, right", _score=np.linspace(1, 0.5, 20))
     shown = choose(frame, count=4)
     assert sorted(frame.set_index("sample_id").loc[list(shown), "prediction"]) == ["a", "a", "b", "b"]
+
+
+def test_of_several_fidelities_the_first_with_something_to_show_is_drawn(made, data):
+    store, pictures = made
+    tables = made_tables(store)
+    fidelity = tables.pop("fidelity")
+    several = {**tables, "fidelity": ScoreTable(frame=fidelity.frame.head(0)), "fidelity-2": fidelity}
+    assert collect(store, SUMMARY, several, pictures).curves == data.curves != ()
