@@ -50,8 +50,12 @@ MODELS = {
     "relational_attention, mean readout": ["model.readout=mean"],
     "relational_mean, no product": ["model.name=relational_mean", "model.product=false"],
     "relational_mean, mean readout": ["model.name=relational_mean", "model.readout=mean"],
+    "relational_attention, not centred": ["modalities.0.standardise=false", "modalities.1.standardise=false"],
 }
-"""Models by name; the last four are the ablation: what the product and the soft maximum buy."""
+"""Models by name; the last five are the ablation: what the product, the soft maximum and centred features buy."""
+
+STORES = {name: name for name in ("text only", "image only", "relational_attention, not centred")}
+"""Models with a store of their own; the others share one."""
 
 MATCHING = ("relational_attention", "relational_mean")
 """Models whose edge scores are held against the planted edges."""
@@ -87,9 +91,9 @@ def run_world(world: str, models: list[str], work: Path) -> None:
         experiment = load_experiment(HERE / "experiment.yaml", [*base, *MODELS[model]])
         if model in ("text only", "image only"):
             experiment = with_only(experiment, model.removesuffix(" only"))
-        folder = model if model.endswith(" only") else "all"
-        gf.convert(experiment, work / "stores" / folder_name(folder))
-        store = gf.open_store(work / "stores" / folder_name(folder))
+        folder = work / "stores" / folder_name(STORES.get(model, "all"))
+        gf.convert(experiment, folder)
+        store = gf.open_store(folder)
         started = time.process_time()
         run = gf.train(experiment, store.path, work / "runs" / path.stem, resume=True)
         seconds = (time.process_time() - started) / len(experiment.train.seeds)
