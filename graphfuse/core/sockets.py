@@ -36,9 +36,9 @@ class Dataset(Plugin):
     def manifest(self, folder: Path) -> Manifest:
         """Read and check the raw files; relative paths are relative to `folder` (the experiment file's)."""
 
+    @abstractmethod
     def for_prediction(self, table: Path) -> "Dataset":
         """Return this data set reading `table` instead, without target or split."""
-        raise NotImplementedError
 
     def picture_folder(self, folder: Path) -> Path | None:
         """Return the folder that picture paths are relative to, without reading anything; None if it is not there."""
