@@ -1,5 +1,6 @@
 """The command line: `graphfuse VERB`. It parses, calls the pipeline and prints; nothing else."""
 
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -53,4 +54,6 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Run the command line of this process."""
+    # a scheduler's "terminate" is a Ctrl-C: what is done is kept, and the exit status says so
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""Ctrl-C: the command ends at once with its own exit status, and repeating it ends with the same bytes."""
+"""Ctrl-C, or being told to terminate: the command ends at once with its own exit status, and repeating it ends with the same bytes."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from cli_toys import answer, make_posts
 
 
@@ -14,7 +15,8 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_an_interrupted_conversion_says_how_to_go_on_and_ends_with_the_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=lambda stop: stop.name)
+def test_an_interrupted_conversion_says_how_to_go_on_and_ends_with_the_same_bytes(stop: signal.Signals, tmp_path: Path) -> None:
     posts = make_posts(tmp_path / "posts")
     command = ["convert", str(posts / "experiment.yaml"), "--set", "convert.shard_size=2"]
     # 1. Interrupt it once its first shards are written.
@@ -27,7 +29,7 @@ def test_an_interrupted_conversion_says_how_to_go_on_and_ends_with_the_same_byte
     )
     assert process.stderr is not None
     line = next(line for line in process.stderr if line.startswith("convert: ") and not line.startswith("convert: 0 "))
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     out, words = process.communicate(timeout=60)
     assert process.returncode == 130, (line, words)
     assert words.splitlines()[-1] == "graphfuse: Interrupted. What is done is kept: repeat the command to resume."
