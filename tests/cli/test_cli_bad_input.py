@@ -244,16 +244,6 @@ def test_nothing_finite_is_lost_to_what_is_not(spoiled: Path) -> None:
 # Stores, runs and new rows
 
 
-@pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Posts that were converted and trained on."""
-    folder = make_posts(tmp_path_factory.mktemp("line") / "posts")
-    for verb, out in (("convert", ["--out", folder / "store"]), ("train", ["--store", folder / "store", "--out", folder / "run"])):
-        status, _, words = answer(verb, folder / "experiment.yaml", *out)
-        assert status == 0, words
-    return folder
-
-
 def verbs_that_read(store: Path, line: Path, out: Path) -> list[list[str | Path]]:
     return [
         ["inspect", store, "--sample", "p19"],

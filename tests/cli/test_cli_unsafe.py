@@ -20,16 +20,6 @@ OUTSIDE = (
 NOT_THERE = ("%2e%2e/users.csv", ".", "images", "\u202e.png", "a" * 5000 + ".png")
 
 
-@pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Posts that were converted and trained on."""
-    folder = make_posts(tmp_path_factory.mktemp("line") / "posts")
-    for verb, out in (("convert", ["--out", folder / "store"]), ("train", ["--store", folder / "store", "--out", folder / "run"])):
-        status, _, words = answer(verb, folder / "experiment.yaml", *out)
-        assert status == 0, words
-    return folder
-
-
 @pytest.fixture
 def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A module in the current folder that leaves a file behind when it is imported; returns that file."""
