@@ -70,11 +70,15 @@ NOW = {
     ),
     "concat, MiniLM": Method(store="all-minilm", model="concat", overrides=(MINILM,)),
     "relational_attention, MiniLM": Method(store="all-minilm", model="relational_attention", overrides=(MINILM,)),
-    **{f"{name}, pictures once": Method(store="all", model=name, overrides=(RARELY,)) for name in ONCE},
 }
 """By name; all learn by the same settings, those of experiment.yaml."""
-THEN = {f"{name}, first look": replace(method, overrides=(*method.overrides, *FIRST)) for name, method in NOW.items() if "once" not in name}
-METHODS = NOW | THEN
+THEN = {f"{name}, first look": replace(method, overrides=(*method.overrides, *FIRST)) for name, method in NOW.items()}
+COUNTED_ONCE = {
+    **{f"{name}, pictures once": Method(store="all", model=name, overrides=(RARELY,)) for name in ONCE},
+    "no edges, pictures once": Method(store="all", model="relational_mean", overrides=("model.num_layers=0", RARELY)),
+}
+"""The third look, and its control: the graph models' projections and readout without any message."""
+METHODS = NOW | COUNTED_ONCE | THEN
 MAIN = "relational_attention"
 
 
@@ -271,7 +275,7 @@ def main() -> None:
     sparse_train = fake_probabilities(posts[posts["split"] == "train"], test)
     always = {"always fake": np.ones(len(test)), "TF-IDF": sparse, "TF-IDF, train rows only": sparse_train}
     predictions = always | predictions
-    for name in (*NOW, *(f"{name}, first look" for name in ("concat", *GRAPHS, f"{MAIN}, no pictures"))):
+    for name in (*NOW, *COUNTED_ONCE, *(f"{name}, first look" for name in ("concat", *GRAPHS, f"{MAIN}, no pictures"))):
         predictions[f"{name} + TF-IDF"] = (predictions[name] + sparse) / 2
     predictions[f"{MAIN} + TF-IDF, train rows only"] = (predictions[MAIN] + sparse_train) / 2
     # 3. Measure, by posts and by drawing claims.
@@ -288,7 +292,7 @@ def main() -> None:
         (f"{MAIN}, no pictures", "concat, no pictures"),
         (f"{MAIN}, first look", "concat, first look"),
     ]
-    pairs += [(f"{name}, pictures once", "concat, pictures once") for name in ONCE[1:]]
+    pairs += [(f"{name}, pictures once", f"{other}, pictures once") for other in ("concat", "no edges") for name in ONCE[1:]]
     pairs += [(f"{MAIN}, pictures once", f"{MAIN}, no pictures"), ("concat, pictures once", "concat, no pictures")]
     pairs += [(MAIN, f"{MAIN}, no pictures"), (MAIN, f"{MAIN}, pictures taken away"), ("concat", "concat, no pictures")]
     pairs += [(f"{MAIN} + TF-IDF", "TF-IDF"), (f"{MAIN} + TF-IDF", "concat + TF-IDF"), (MAIN, f"{MAIN}, first look")]
