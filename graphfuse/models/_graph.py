@@ -13,7 +13,7 @@ from torch_geometric.data import Batch
 from graphfuse.core.errors import ConfigError
 from graphfuse.core.schema import EdgeType, GraphSchema
 from graphfuse.core.sockets import FusionModel
-from graphfuse.nn.fusion import EdgeWeights, FusionModule, FusionOutput, NodeWeights
+from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutput, NodeWeights
 from graphfuse.nn.inputs import input_projections
 from graphfuse.nn.readout import AttentionReadout, MeanReadout, SampleReadout
 from graphfuse.nn.weights import effective_edge_weights
@@ -47,7 +47,7 @@ class GraphModel(FusionModel):
     def layer(self, schema: GraphSchema) -> nn.Module:
         """Return one layer: (x_dict, edge_index_dict, edge_weight_dict, return_edge_scores=True) -> (x_dict, scores by edge type)."""
 
-    def module(self, schema: GraphSchema) -> "GraphFusion":
+    def module(self, schema: GraphSchema, decision: Decision) -> "GraphFusion":
         """Return the network for a schema.
 
         Raises:

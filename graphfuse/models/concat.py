@@ -10,10 +10,8 @@ from torch_geometric.data import Batch
 
 from graphfuse.core.schema import GraphSchema
 from graphfuse.core.sockets import FusionModel
-from graphfuse.nn.fusion import EdgeWeights, FusionModule, FusionOutput, NodeWeights
-from graphfuse.nn.inputs import input_projections
-from graphfuse.nn.readout import presence
-from graphfuse.nn.weights import weighted_mean
+from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutput, NodeWeights
+from graphfuse.nn.pooling import PooledInputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +26,7 @@ class ConcatModel(FusionModel):
     input_dropout: Annotated[float, Ge(0), Lt(1)] = 0.3
     """Share of feature values dropped in training; it keeps the network from learning samples by heart."""
 
-    def module(self, schema: GraphSchema) -> "ConcatFusion":
+    def module(self, schema: GraphSchema, decision: Decision) -> "ConcatFusion":
         """Return the network for a schema."""
         return ConcatFusion(self, schema)
 
@@ -39,11 +37,9 @@ class ConcatFusion(FusionModule):
     def __init__(self, model: ConcatModel, schema: GraphSchema) -> None:
         super().__init__()
         channels = self.out_channels = model.hidden_channels
-        self.node_types = schema.node_types
-        self.project = input_projections(schema.channels_by_node_type, channels, model.input_dropout)
-        self.absent = nn.ParameterDict({name: nn.Parameter(torch.zeros(channels)) for name in self.node_types})
+        self.inputs = PooledInputs(schema, channels, model.input_dropout)
         self.perceptron = nn.Sequential(
-            nn.Linear(channels * len(self.node_types), channels),
+            nn.Linear(channels * len(self.inputs.node_types), channels),
             nn.ReLU(),
             nn.Dropout(model.dropout),
             nn.Linear(channels, channels),
@@ -55,14 +51,7 @@ class ConcatFusion(FusionModule):
         self, batch: Batch, edge_weight_dict: EdgeWeights | None = None, node_weight_dict: NodeWeights | None = None
     ) -> FusionOutput:
         """Fuse a batch."""
-        weights = node_weight_dict or {}
-        parts = []
-        for name in self.node_types:
-            # 1. Mean of what is there.  [batch_size, channels]
-            store, weight = batch[name], weights.get(name)
-            mean = self.project[name](weighted_mean(store.x, store.batch, batch.num_graphs, weight))
-            # 2. The learned token where nothing is there.
-            has = presence(batch, name, weight).unsqueeze(-1)
-            parts.append(has * mean + (1 - has) * self.absent[name])
-        # 3. Concatenate and fuse.  [batch_size, hidden_channels]
-        return FusionOutput(embedding=self.perceptron(torch.cat(parts, dim=-1)), edge_scores={})
+        # 1. Mean of what is there, or the learned token where nothing is there.  [batch_size, channels] each
+        vectors, _ = self.inputs(batch, node_weight_dict)
+        # 2. Concatenate and fuse.  [batch_size, hidden_channels]
+        return FusionOutput(embedding=self.perceptron(torch.cat(list(vectors.values()), dim=-1)))

@@ -1,8 +1,8 @@
 """What every fusion network takes and gives."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor, nn
 from torch_geometric.data import Batch
@@ -13,6 +13,19 @@ EdgeWeights = Mapping[EdgeType, Tensor]
 """Weight in [0, 1] per edge [num_edges]; a type left out means 1."""
 NodeWeights = Mapping[str, Tensor]
 """Weight in [0, 1] per node [num_nodes]; a type left out means 1."""
+Rows = Callable[[], Iterable[Batch]]
+"""Gives all rows of a split in store order, in batches with their target `y`; may be called more than once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What the network has to decide: for models that decide themselves instead of leaving it to a head."""
+
+    target: TargetSchema
+    """Kind, classes and, for values, the scale: logits of a regression are standardised by its `mean` and `std`."""
+    num_logits: int
+    criterion: nn.Module
+    """(logits [n, num_logits], y, sample_weight=None) -> mean loss over the rows that have a target."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +34,16 @@ class FusionOutput:
 
     embedding: Tensor
     """One vector per sample.  [batch_size, out_channels]"""
-    edge_scores: Mapping[EdgeType, Tensor]
+    edge_scores: Mapping[EdgeType, Tensor] = field(default_factory=dict)
     """What the network itself gave each edge (attention or gate, larger = more); empty for models without.  [num_edges]"""
     logits: Tensor | None = None
-    """Set by `FusionNetwork`.  [batch_size, num_logits]"""
+    """The decision: given by bodies that decide themselves, else set by `FusionNetwork`.  [batch_size, num_logits]"""
+    experts: Mapping[str, Tensor] = field(default_factory=dict)
+    """Decisions of parts, each trained by the task's loss as well.  [batch_size, num_logits]"""
+    views: Mapping[str, Tensor] = field(default_factory=dict)
+    """One vector per sample and modality in a space that the modalities share, where the model has one.  [batch_size, channels]"""
+    penalties: Mapping[str, Tensor] = field(default_factory=dict)
+    """Further terms of the loss, already weighted (reconstruction, divergence, ...).  []"""
 
 
 class FusionModule(nn.Module):
@@ -34,12 +53,20 @@ class FusionModule(nn.Module):
     """
 
     out_channels: int
+    decides: bool = False
+    """Whether `forward` gives logits itself (late and kernel methods), so that there is no head."""
 
     @abstractmethod
     def forward(
         self, batch: Batch, edge_weight_dict: EdgeWeights | None = None, node_weight_dict: NodeWeights | None = None
     ) -> FusionOutput:
         """Fuse a schema-complete batch."""
+
+    def fit_train(self, rows: Rows) -> None:
+        """Learn from train rows what is not learned by gradients, once, before the first epoch (components, kernels)."""
+
+    def fit_validation(self, rows: Rows) -> None:
+        """Learn from validation rows, once, after the last epoch (weights of experts); without such rows it is not called."""
 
 
 class FusionNetwork(nn.Module):
@@ -57,11 +84,29 @@ class FusionNetwork(nn.Module):
         self.schema = schema
         self.target = target
         self.body = body
-        self.head = nn.Linear(body.out_channels, num_logits)
+        self.head = nn.Identity() if body.decides else nn.Linear(body.out_channels, num_logits)
 
     def forward(
         self, batch: Batch, edge_weight_dict: EdgeWeights | None = None, node_weight_dict: NodeWeights | None = None
     ) -> FusionOutput:
-        """Fuse and read the task's logits off the embedding."""
+        """Fuse and read the task's logits off the embedding, where the body has not decided itself."""
         output = self.body(batch, edge_weight_dict, node_weight_dict)
-        return FusionOutput(embedding=output.embedding, edge_scores=output.edge_scores, logits=self.head(output.embedding))
+        return output if self.body.decides else replace(output, logits=self.head(output.embedding))
+
+
+def training_loss(output: FusionOutput, y: Tensor, criterion: nn.Module, sample_weight: Tensor | None = None) -> Tensor:
+    """Return the loss of a batch: of the decision, of each expert's decision, and the penalties.
+
+    Args:
+        output: What `FusionNetwork` gave.
+        y: Targets.  [batch_size, ...]
+        criterion: The task's loss.
+        sample_weight: How much each sample counts.  [batch_size]
+    """
+    assert output.logits is not None, "a FusionNetwork gives logits"
+    arguments = (y,) if sample_weight is None else (y, sample_weight)
+    decisions = [output.logits, *output.experts.values()]
+    # a decision that is no function of parameters (a vote) has nothing to learn by
+    terms = [criterion(logits, *arguments) for logits in decisions if logits.requires_grad]
+    total: Tensor = sum([*terms, *output.penalties.values()], start=output.logits.new_zeros(()))
+    return total

@@ -132,3 +132,10 @@ def _weighted_mean(loss: Tensor, weight: Tensor) -> Tensor:
     """Return the weighted mean; 0 (with a gradient of 0) if all weights are 0."""
     total = weight.sum()
     return (loss * weight).sum() / torch.where(total > 0, total, torch.ones_like(total))
+
+
+def labelled(y: Tensor) -> Tensor:
+    """Return which rows have a target: a class index from 0, or at least one number.  [num_samples]."""
+    if not y.is_floating_point():
+        return y >= 0
+    return ~y.isnan().flatten(1).all(dim=1) if y.dim() > 1 else ~y.isnan()

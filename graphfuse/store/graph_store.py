@@ -1,7 +1,7 @@
 """A store that was written: samples, batches and what people read of them."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,8 @@ class GraphStore:
     """The experiment that made the store, as plain JSON."""
     digests: dict[str, Any]
     """Digests of the inputs."""
+    change: Mapping[str, Any] = {}
+    """How batches differ from what is on disk, as plain JSON (`ChangedStore`); nothing here."""
 
     def __init__(self, path: Path, *, verify: bool = True, memory_budget: int = MEMORY_BUDGET) -> None:
         self._index = read_index(path)

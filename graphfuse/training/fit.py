@@ -1,5 +1,6 @@
 """Store -> run: one network per seed, selected on validation rows; test rows are looked at once, at the end."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def fit(
     out: Path | str,
     *,
     resume: bool = False,
+    measured: Sequence[str] = ("validation", "test"),
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Train one network per seed and evaluate.
@@ -48,6 +50,7 @@ def fit(
         settings: How to train.
         out: The run's folder.
         resume: Go on with the run in `out`.
+        measured: Splits to predict and measure at the end; while settings are being chosen, `test` is left out.
         progress: Called after each epoch with (epochs done, epochs in all, a line for people).
 
     Returns:
@@ -68,7 +71,9 @@ def fit(
             return read_json(out / "metrics.json")
         _write_inputs(out, store, experiment, inputs)
         networks, records = _train_seeds(store, model, task, settings, out, validated, progress)
-        summary = _evaluate(store, task, networks, records, out, _notes(validated, settings, records, task))
+        summary = _evaluate(store, task, networks, records, measured, out)
+        summary["notes"] = _notes(validated, settings, records, task)
+        write_json(out / "metrics.json", summary)
         write_receipt(out, inputs)
     return summary
 
@@ -139,27 +144,24 @@ def _forward(progress: Progress, start: int, total: int, epoch: int, label: str)
 
 
 def _evaluate(
-    store: GraphStore, task: Task, networks: list[FusionNetwork], records: list[dict[str, Any]], out: Path, notes: list[str]
+    store: GraphStore, task: Task, networks: list[FusionNetwork], records: list[dict[str, Any]], measured: Sequence[str], out: Path
 ) -> dict[str, Any]:
-    """Write predictions and metrics of validation and test rows."""
+    """Write the predictions of some splits, and return the metrics."""
     splits = {}
-    for split in ("validation", "test"):
+    for split in measured:
         if not len(store.indices(split)):
             continue
         outputs = collect(networks, store.batches(split, batch_size=EVALUATION_BATCH))
         write_frame(out / f"predictions-{split}.parquet", prediction_table(task, store.target, store, outputs))
         splits[split] = summarise_split(task, store.target, outputs)
-    summary = {
+    return {
         "seeds": [record["seed"] for record in records],
         "epochs": [record["epochs"] for record in records],
         "best_epochs": [record["best_epoch"] for record in records],
         "monitor": records[0]["monitor"],
         "parameters": sum(parameter.numel() for parameter in networks[0].parameters()),
         "splits": splits,
-        "notes": notes,
     }
-    write_json(out / "metrics.json", summary)
-    return summary
 
 
 def _notes(validated: bool, settings: TrainSettings, records: list[dict[str, Any]], task: Task) -> list[str]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from graphfuse.core.errors import ConfigError, InputError
 from graphfuse.core.files import digest_file, read_json, write_json
 from graphfuse.core.settings import TrainSettings
 from graphfuse.core.sockets import Task
-from graphfuse.nn.fusion import FusionNetwork
+from graphfuse.nn.fusion import FusionNetwork, Rows, training_loss
 from graphfuse.store.graph_store import GraphStore
 from graphfuse.training.checkpoint import SeedProgress, load_checkpoint, save_checkpoint, write_tensors
 from graphfuse.training.dropout import modality_weights
@@ -62,12 +63,16 @@ def train_seed(job: Job, network: FusionNetwork, on_epoch: EpochCallback) -> dic
     if done.exists():
         load_weights(job.folder, network)
         return read_json(done)
-    optimizer = AdamW(network.parameters(), lr=job.settings.learning_rate, weight_decay=job.settings.weight_decay, fused=True)
+    optimizer = _optimizer(job.settings, network)
     checkpoint = job.folder / CHECKPOINT
-    progress = load_checkpoint(checkpoint, network, optimizer) if checkpoint.exists() else SeedProgress()
+    if checkpoint.exists():
+        progress = load_checkpoint(checkpoint, network, optimizer)
+    else:
+        network.body.fit_train(rows_of(job.store, "train"))
+        progress = SeedProgress()
     criterion = job.task.criterion(job.store.target)
     with tensorboard_log(job.events, progress.epoch + 1) as log:
-        while not _finished(job.settings, job.validated, progress):
+        while not _finished(job, network, progress):
             _epoch(job, network, optimizer, criterion, progress)
             save_checkpoint(checkpoint, network, optimizer, progress)
             write_history(job.folder / "metrics.jsonl", progress.history)
@@ -75,6 +80,17 @@ def train_seed(job: Job, network: FusionNetwork, on_epoch: EpochCallback) -> dic
             on_epoch(progress.epoch, _label(job, progress.history[-1]))
     write_history(job.folder / "metrics.jsonl", progress.history)
     return _publish(job, network, progress)
+
+
+def rows_of(store: GraphStore, split: str) -> Rows:
+    """Return what gives all rows of a split, in store order."""
+    return partial(store.batches, split, batch_size=EVALUATION_BATCH)
+
+
+def _optimizer(settings: TrainSettings, network: FusionNetwork) -> Optimizer:
+    """Return the optimiser; a network that learns nothing by gradients gets one of a number that nobody uses."""
+    parameters = list(network.parameters()) or [nn.Parameter(torch.zeros(()))]
+    return AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
 
 
 def learning_rate(settings: TrainSettings, step: int, steps_per_epoch: int) -> float:
@@ -91,9 +107,12 @@ def learning_rate(settings: TrainSettings, step: int, steps_per_epoch: int) -> f
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
 
 
-def _finished(settings: TrainSettings, validated: bool, progress: SeedProgress) -> bool:
-    patient = not validated or not settings.patience or progress.epoch - progress.best_epoch < settings.patience
-    return progress.epoch >= settings.epochs or not patient
+def _finished(job: Job, network: FusionNetwork, progress: SeedProgress) -> bool:
+    settings = job.settings
+    patient = not job.validated or not settings.patience or progress.epoch - progress.best_epoch < settings.patience
+    # without parameters, the second epoch would be the first again
+    epochs = settings.epochs if any(True for _ in network.parameters()) else 1
+    return progress.epoch >= epochs or not patient
 
 
 def _epoch(job: Job, network: FusionNetwork, optimizer: Optimizer, criterion: nn.Module, progress: SeedProgress) -> None:
@@ -122,12 +141,13 @@ def _train_epoch(job: Job, network: FusionNetwork, optimizer: Optimizer, criteri
     for number, batch in enumerate(batches):
         # 1. Forward, with some modalities removed.
         weights = modality_weights(batch, store.schema, settings.modality_dropout, job.seed, epoch)
-        logits = network(batch, node_weight_dict=weights).logits
-        loss = criterion(logits, batch.y) if counts is None else criterion(logits, batch.y, counts[batch.position])
+        output = network(batch, node_weight_dict=weights)
+        loss = training_loss(output, batch.y, criterion, None if counts is None else counts[batch.position])
         _check_finite(loss.item(), epoch, settings)
         # 2. Backward.
         optimizer.zero_grad()
-        loss.backward()
+        if loss.requires_grad:
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's stub
         if settings.clip_norm:
             clip_grad_norm_(network.parameters(), settings.clip_norm)
         # 3. Step.
@@ -189,8 +209,10 @@ def _publish(job: Job, network: FusionNetwork, progress: SeedProgress) -> dict[s
     """Write the best weights, and last the JSON whose presence means that the seed is done."""
     network.load_state_dict(progress.best)
     network.eval()
+    if job.validated:
+        network.body.fit_validation(rows_of(job.store, "validation"))
     path = job.folder / "model.safetensors"
-    write_tensors(path, progress.best, {"seed": job.seed, "epoch": progress.best_epoch})
+    write_tensors(path, network.state_dict(), {"seed": job.seed, "epoch": progress.best_epoch})
     record = {
         "seed": job.seed,
         "epochs": progress.epoch,

@@ -6,14 +6,14 @@ from graphfuse.core.errors import IntegrityError
 from graphfuse.core.files import digest_file, read_json
 from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.sockets import FusionModel, Task
-from graphfuse.nn.fusion import FusionNetwork
+from graphfuse.nn.fusion import Decision, FusionNetwork
 from graphfuse.training.checkpoint import read_tensors
 
 
 def build_network(model: FusionModel, schema: GraphSchema, task: Task, target: TargetSchema) -> FusionNetwork:
     """Return an untrained network; its parameters are drawn from torch's global generator."""
-    body = model.module(schema)
-    return FusionNetwork(body, task.out_channels(target), schema=schema, target=target)
+    decision = Decision(target=target, num_logits=task.out_channels(target), criterion=task.criterion(target))
+    return FusionNetwork(model.module(schema, decision), decision.num_logits, schema=schema, target=target)
 
 
 def load_weights(folder: Path, network: FusionNetwork) -> None:

@@ -30,6 +30,7 @@ def describe_inputs(store: GraphStore, experiment: Mapping[str, Any], settings: 
         "train": {**asdict(settings), "seeds": list(settings.seeds), "modality_dropout": dict(settings.modality_dropout)},
         # the index holds the digest of every file of the store
         "store": digest_file(store.path / "index.json"),
+        "change": dict(store.change),
         "threads": torch.get_num_threads(),
         "deterministic": not settings.fast,
         "versions": installed_versions(("numpy", "torch", "torch_geometric")),

@@ -10,6 +10,7 @@ from scipy import stats
 
 from graphfuse.core.schema import TargetSchema
 from graphfuse.core.sockets import Task
+from graphfuse.nn.losses import labelled
 from graphfuse.training.predict import Outputs
 
 
@@ -20,7 +21,7 @@ def summarise_split(task: Task, target: TargetSchema, outputs: Outputs) -> dict[
     names = sorted({name for metrics in per_seed for name in metrics})
     return {
         "rows": len(y),
-        "labelled": int(torch.count_nonzero(_labelled(y))),
+        "labelled": int(torch.count_nonzero(labelled(y))),
         "metrics": {name: interval([metrics.get(name) for metrics in per_seed]) for name in names},
         "ensemble": task.metrics(task.combine(outputs.logits), y, target),
     }
@@ -41,10 +42,3 @@ def interval(values: Sequence[float | None]) -> dict[str, Any]:
     deviation = statistics.stdev(known)
     half = float(stats.t.ppf(0.975, len(known) - 1)) * deviation / math.sqrt(len(known))
     return {"mean": mean, "std": deviation, "low": mean - half, "high": mean + half, "values": list(values)}
-
-
-def _labelled(y: torch.Tensor) -> torch.Tensor:
-    """Return which rows have a target: a class index from 0, or at least one number."""
-    if not y.is_floating_point():
-        return y >= 0
-    return ~y.isnan().flatten(1).all(dim=1) if y.dim() > 1 else ~y.isnan()

@@ -166,7 +166,7 @@ def test_real_networks_lose_exactly_what_removing_the_edge_takes(model):
         for i in range(3)
     ]
     schema = network_of(SumOfProducts()).schema
-    network = FusionNetwork(build("models", {"name": model, "hidden_channels": 8}, "model").module(schema), 3, schema=schema).eval()
+    network = FusionNetwork(build("models", {"name": model, "hidden_channels": 8}, "model").module(schema, None), 3, schema=schema).eval()
     frame = rows(Occlusion(measure="probability", levels=("edge",)).scores(network, [batch_of(*posts)]).frame, "edge")
     with torch.no_grad():
         for row in frame[frame["element"] == MATCH_NAME].itertuples():

@@ -1,9 +1,13 @@
 """Small batches with every node and edge type, some samples without a picture, for the contract tests."""
 
+from collections.abc import Sequence
+
 import torch
 from torch_geometric.data import Batch, HeteroData
 
-from graphfuse.core.schema import GraphSchema
+from graphfuse.core.build import build
+from graphfuse.core.schema import GraphSchema, TargetSchema
+from graphfuse.nn.fusion import Decision, Rows
 
 MATCH, BACK = ("text_span", "may_match", "image_region"), ("image_region", "rev_may_match", "text_span")
 BELONGS, REV_BELONGS = ("text_span", "belongs_to", "sample"), ("sample", "rev_belongs_to", "text_span")
@@ -12,6 +16,17 @@ SCHEMA = GraphSchema(
     modality_by_node_type={"text_span": "text", "image_region": "image", "sample": "sample"},
     edge_types=(MATCH, BACK, BELONGS, REV_BELONGS),
 )
+TARGETS = {
+    "classification": TargetSchema(kind="classification", columns=("mood",), classes=("a", "b", "c"), class_counts=(13, 13, 13)),
+    "multilabel": TargetSchema(kind="multilabel", columns=("p", "q"), classes=("p", "q"), class_counts=(20, 20), known_counts=(39, 39)),
+    "regression": TargetSchema(kind="regression", columns=("u", "v"), mean=(0.5, -0.5), std=(1.0, 2.0)),
+}
+
+
+def decision(kind: str = "classification") -> Decision:
+    """Return what a network has to decide for a kind of target."""
+    task, target = build("tasks", {"name": kind}, "task"), TARGETS[kind]
+    return Decision(target=target, num_logits=task.out_channels(target), criterion=task.criterion(target))
 
 
 def graph(spans: int, regions: int, seed: int = 0) -> HeteroData:
@@ -26,6 +41,30 @@ def graph(spans: int, regions: int, seed: int = 0) -> HeteroData:
         data[forward].edge_index = index
         data[backward].edge_index = index.flip(0)
     return data
+
+
+def labelled_rows(kind: str, sizes: Sequence[tuple[int, int]], rows: int = 40) -> Rows:
+    """Return rows of a split, in two batches, whose target is one of three classes, two labels or two values; one row has none."""
+    draw = torch.Generator().manual_seed(1)
+
+    def batches() -> list[Batch]:
+        return [targeted(whole, part) for whole, part in zip(parts, y.split(rows // 2), strict=True)]
+
+    def targeted(whole: Batch, part: torch.Tensor) -> Batch:
+        whole.y = part
+        return whole
+
+    parts = []
+    for start in (0, rows // 2):
+        numbers = range(start, start + rows // 2)
+        parts.append(Batch.from_data_list([graph(*sizes[number % len(sizes)], seed=number) for number in numbers]))
+    if kind == "classification":
+        y = (torch.arange(rows) % 3).where(torch.arange(rows) > 0, torch.tensor(-1))
+    else:
+        y = torch.randn(rows, 2, generator=draw)
+        y = (y > 0).float() if kind == "multilabel" else y
+        y[0] = torch.nan
+    return batches
 
 
 def batch(*sizes: tuple[int, int]) -> Batch:

@@ -2,19 +2,23 @@
 
 import pytest
 import torch
-from graphs import MATCH, SCHEMA, batch, graph, without_edges, without_nodes
+from graphs import MATCH, SCHEMA, batch, decision, graph, labelled_rows, without_edges, without_nodes
 from torch_geometric.data import Batch
 
 from graphfuse.core.registry import load, names
-from graphfuse.nn.fusion import FusionModule
+from graphfuse.nn.fusion import FusionModule, FusionNetwork, training_loss
 
 every_model = pytest.mark.parametrize("name", names("models"))
 SIZES = ((3, 2), (2, 0), (1, 4), (0, 0), (2, 1))
 
 
-def module(name: str) -> FusionModule:
+def module(name: str, kind: str = "classification") -> FusionModule:
+    """Return a network that has learned all that it does not learn by gradients."""
     torch.manual_seed(0)
-    return load("models", name)().module(SCHEMA).eval()
+    model = load("models", name)().module(SCHEMA, decision(kind))
+    model.fit_train(labelled_rows(kind, SIZES))
+    model.fit_validation(labelled_rows(kind, SIZES))
+    return model.eval()
 
 
 def stage(name: str) -> str:
@@ -109,3 +113,41 @@ def test_a_stored_weight_counts_like_a_given_one(name: str) -> None:
     stored = whole.clone()
     stored[MATCH].edge_weight = weight
     torch.testing.assert_close(model(stored).embedding, model(whole, {MATCH: weight}).embedding)
+
+
+@every_model
+@pytest.mark.parametrize("kind", ["classification", "multilabel", "regression"])
+def test_it_learns_every_kind_of_target_also_where_modalities_are_absent(name: str, kind: str) -> None:
+    wanted = decision(kind)
+    network = FusionNetwork(module(name, kind), wanted.num_logits).train()
+    for rows in labelled_rows(kind, SIZES)():
+        output = network(rows)
+        assert output.logits.shape == (rows.num_graphs, wanted.num_logits)
+        assert all(logits.shape == output.logits.shape for logits in output.experts.values())
+        loss = training_loss(output, rows.y, wanted.criterion)
+        assert loss.isfinite()
+        if loss.requires_grad:
+            loss.backward()
+    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    assert bool(gradients) == any(True for _ in network.parameters())
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+@every_model
+def test_what_it_learned_is_in_its_state_dict(name: str) -> None:
+    learned, whole = module(name), batch(*SIZES)
+    torch.manual_seed(1)
+    fresh = load("models", name)().module(SCHEMA, decision())
+    fresh.load_state_dict(learned.state_dict())
+    before, after = learned(whole), fresh.eval()(whole)
+    torch.testing.assert_close(after.embedding, before.embedding, rtol=0, atol=0)
+    assert learned.decides == (before.logits is not None)
+    if learned.decides:
+        torch.testing.assert_close(after.logits, before.logits, rtol=0, atol=0)
+
+
+@every_model
+def test_it_learns_the_same_from_the_same_rows(name: str) -> None:
+    first, second = module(name).state_dict(), module(name).state_dict()
+    assert first.keys() == second.keys()
+    assert all(torch.equal(value, second[key]) for key, value in first.items())

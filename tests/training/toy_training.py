@@ -59,7 +59,7 @@ class ToyFusion(FusionModel):
     stage: ClassVar[str] = "intermediate"
     hidden_channels: int = 8
 
-    def module(self, schema):
+    def module(self, schema, decision):
         return ToyModule(schema, self.hidden_channels)
 
 
