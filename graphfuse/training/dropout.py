@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import torch
 from torch_geometric.data import Batch
 
+from graphfuse.core.draws import uniform
 from graphfuse.core.errors import ConfigError, suggest
 from graphfuse.core.schema import GraphSchema
 from graphfuse.nn.fusion import NodeWeights
-from graphfuse.training.seeds import uniform
 
 
 def check_modalities(schema: GraphSchema, chances: Mapping[str, float]) -> None:

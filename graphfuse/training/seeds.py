@@ -1,10 +1,8 @@
-"""What makes results repeat: deterministic algorithms, a thread count, and random numbers that depend on nothing but their names."""
+"""What makes results repeat: deterministic algorithms and a thread count."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 
@@ -26,22 +24,3 @@ def reproducible(*, threads: int, fast: bool) -> Iterator[None]:
         finally:
             torch.set_num_threads(before[0])
             torch.use_deterministic_algorithms(before[1], warn_only=before[2])
-
-
-def uniform(seed: int, epoch: int, stream: int, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Return one number in [0, 1) per position, the same whatever the batch or the order (SplitMix64).
-
-    From "Fast splittable pseudorandom number generators" (Steele, Lea and Flood, OOPSLA 2014).
-    """
-    state = np.zeros(len(positions), dtype=np.uint64)
-    for part in (seed, epoch, stream, positions):
-        # arrays of uint64 wrap around, which is what the mixing needs
-        state = _mix(state ^ np.asarray(part, dtype=np.int64).astype(np.uint64))
-    return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
-
-
-def _mix(state: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    state = state + np.uint64(0x9E3779B97F4A7C15)
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(31))

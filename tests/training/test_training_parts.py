@@ -7,27 +7,13 @@ from toy_training import SCHEMA, made_store
 from graphfuse.core.errors import IntegrityError
 from graphfuse.training.checkpoint import read_tensors, write_tensors
 from graphfuse.training.dropout import modality_weights
-from graphfuse.training.seeds import reproducible, uniform
+from graphfuse.training.seeds import reproducible
 from graphfuse.training.summary import interval
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     return made_store(tmp_path_factory.mktemp("store"))
-
-
-def test_draws_are_uniform_and_independent_of_their_neighbours():
-    positions = np.arange(20_000)
-    draws = uniform(0, 1, 0, positions)
-    assert stats.kstest(draws, "uniform").pvalue > 0.01
-    assert abs(np.corrcoef(draws[:-1], draws[1:])[0, 1]) < 0.03
-    np.testing.assert_array_equal(uniform(0, 1, 0, positions[::-7]), draws[::-7])
-
-
-@pytest.mark.parametrize("other", [(1, 1, 0), (0, 2, 0), (0, 1, 1)])
-def test_draws_differ_by_seed_epoch_and_stream(other):
-    positions = np.arange(5_000)
-    assert abs(np.corrcoef(uniform(0, 1, 0, positions), uniform(*other, positions))[0, 1]) < 0.05
 
 
 def test_a_dropped_modality_is_dropped_for_whole_samples(store):
