@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for editors and type checkers; at run time __getattr__ imports them
     from graphfuse import nn
-    from graphfuse.pipeline import analyse, convert, demo, export, init, inspect, predict, train
+    from graphfuse.demonstration import demo
+    from graphfuse.pipeline import analyse, compare, convert, export, init, inspect, predict, train
     from graphfuse.store.graph_store import open_store
     from graphfuse.store.networkx import from_networkx, to_networkx
 
@@ -16,13 +17,14 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "open_store": "graphfuse.store.graph_store",
-    "demo": "graphfuse.pipeline",
+    "demo": "graphfuse.demonstration",
     "init": "graphfuse.pipeline",
     "convert": "graphfuse.pipeline",
     "inspect": "graphfuse.pipeline",
     "train": "graphfuse.pipeline",
     "predict": "graphfuse.pipeline",
     "analyse": "graphfuse.pipeline",
+    "compare": "graphfuse.pipeline",
     "export": "graphfuse.pipeline",
     "to_networkx": "graphfuse.store.networkx",
     "from_networkx": "graphfuse.store.networkx",
@@ -31,6 +33,7 @@ _PLACES = {
 __all__ = [
     "__version__",
     "analyse",
+    "compare",
     "convert",
     "demo",
     "export",

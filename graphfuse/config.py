@@ -8,15 +8,15 @@ from typing import Any
 from graphfuse.core.build import build, check
 from graphfuse.core.errors import ConfigError, UnsafeError, suggest
 from graphfuse.core.registry import package_of
-from graphfuse.core.settings import ConvertSettings, TrainSettings
+from graphfuse.core.settings import CompareSettings, ConvertSettings, TrainSettings
 from graphfuse.core.strict_yaml import parse_yaml, read_yaml
 
 ONE_OF = {"dataset": "datasets", "task": "tasks", "model": "models"}
 """Keys that hold one plug-in, and the room it comes from."""
 LIST_OF = {"modalities": "modalities", "edges": "edges", "analyses": "analyses"}
 """Keys that hold a list of plug-ins, and the room they come from."""
-STAGES: dict[str, type[Any]] = {"convert": ConvertSettings, "train": TrainSettings}
-KEYS = ("dataset", "modalities", "edges", "task", "model", "convert", "train", "analyses")
+STAGES: dict[str, type[Any]] = {"convert": ConvertSettings, "train": TrainSettings, "compare": CompareSettings}
+KEYS = ("dataset", "modalities", "edges", "task", "model", "convert", "train", "analyses", "compare")
 NEEDED = ("dataset", "modalities", "task", "model")
 
 
@@ -46,6 +46,7 @@ class Experiment:
     convert: ConvertSettings
     train: TrainSettings
     analyses: tuple[Section, ...]
+    compare: CompareSettings = field(default_factory=CompareSettings)
     allowed: tuple[str, ...] = ()
     """Packages outside graphfuse that the person named, on the command line or in the file passed."""
 

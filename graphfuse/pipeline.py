@@ -4,6 +4,7 @@ Each returns the figures that `--json` prints. Heavy packages are imported where
 module costs nothing.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,45 +16,6 @@ if TYPE_CHECKING:
     from graphfuse.config import Experiment
 
 Figures = dict[str, Any]
-
-
-def demo(out: str | Path = "demo", *, overrides: Sequence[str] = (), progress: Progress = silent) -> Figures:
-    """Run the whole line on made posts, whose label lies only in which word goes with which region.
-
-    The fused model stands beside the same model on text alone and on pictures alone, each converted and trained
-    by the same experiment without the other modality. Repeating the call resumes an interrupted one.
-    """
-    from graphfuse.config import load_experiment
-    from graphfuse.conversion.recipe import with_only
-    from graphfuse.core.build import build
-    from graphfuse.core.files import write_bytes
-    from graphfuse.report.planted import auc_of_planted
-
-    out, planted = Path(out), Path(out) / "posts" / "planted.csv"
-    write_bytes(out / "experiment.yaml", Path(__file__).with_name("demo.yaml").read_bytes())
-    fused = load_experiment(out / "experiment.yaml", overrides)
-    variants = {"fused": fused, "text only": with_only(fused, "text"), "image only": with_only(fused, "image")}
-    stores, runs = {}, {}
-    for name, experiment in variants.items():
-        folder = name.replace(" ", "-")
-
-        def labelled(done: int, total: int, label: str, name: str = name) -> None:
-            progress(done, total, f"{name}, {label}")
-
-        stores[name] = convert(experiment, out / "stores" / folder, progress=labelled)
-        runs[name] = train(experiment, out / "stores" / folder, out / "runs" / folder, resume=True, progress=labelled)
-    baselines = {name: runs[name]["run"] for name in variants if name != "fused"}
-    pictures = build("datasets", fused.dataset.to_dict(), "dataset").picture_folder(out)
-    looked = analyse(
-        runs["fused"]["run"], stores["fused"]["store"], out / "analysis", pictures=pictures, baselines=baselines, progress=progress
-    )
-    return {
-        **{key: stores["fused"][key] for key in ("store", "num_samples", "nodes", "edges")},
-        "metric": "accuracy",
-        "test": {name: run["splits"]["test"]["metrics"]["accuracy"]["mean"] for name, run in runs.items()},
-        "planted_edges_auc": {name: auc_of_planted(out / "analysis" / f"{name}.parquet", planted) for name in ("attention", "occlusion")},
-        "report": looked["report"],
-    }
 
 
 def init(table: str | Path, out: str | Path = "experiment.yaml") -> Figures:
@@ -172,6 +134,46 @@ def train(
     task = build("tasks", settings["task"], "task", loaded.allowed)
     summary = fit(opened, settings, model, task, loaded.train, Path(out), resume=resume, progress=progress)
     return {"run": str(out), "model": loaded.model.name, **summary}
+
+
+def compare(
+    experiment: "Experiment | str | Path",
+    store: str | Path,
+    out: str | Path,
+    *,
+    workers: int = 1,
+    overrides: Sequence[str] = (),
+    allowed: Sequence[str] = (),
+    progress: Progress = silent,
+    **asked: Any,
+) -> Figures:
+    """Train many models under one protocol, and say which are better than the best single modality beyond chance.
+
+    Args:
+        experiment: An experiment, or the path of its file.
+        store: A store that was converted with this experiment's data set, modalities and edges.
+        out: The comparison's folder; repeating the call trains what is missing there, and what failed.
+        workers: Processes that train; the figures are the same with any number.
+        overrides: Settings such as `model.hidden_channels=128`.
+        allowed: Packages outside graphfuse whose plug-ins may be imported.
+        progress: Called before each training.
+        asked: Settings of the section `compare`, such as `models=["concat", "hgt"]`; None leaves the experiment's.
+
+    Raises:
+        ConfigError: If a setting is wrong, a model unknown, or the folder holds a comparison of something else.
+        InputError: If the store has no test rows with a target.
+    """
+    from graphfuse.comparison.run import compare as compare_models
+    from graphfuse.config import as_experiment
+    from graphfuse.conversion.inputs import check_trainable
+    from graphfuse.store.graph_store import open_store
+
+    given = [f"compare.{name}={json.dumps(value)}" for name, value in asked.items() if value is not None]
+    loaded = as_experiment(experiment, [*overrides, *given], allowed)
+    opened = open_store(store)
+    check_trainable(loaded.to_json(), opened.recipe)
+    comparison = compare_models(opened, loaded, Path(out), workers=workers, progress=progress)
+    return {"comparison": str(out), "report": str(Path(out) / "comparison.html"), **comparison}
 
 
 def predict(

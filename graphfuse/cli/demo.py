@@ -18,9 +18,9 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="Folder for the data, the stores, the runs and the report.")] = Path("demo"),
 ) -> Figures:
     """Make posts whose label lies only in which word goes with which region; convert, train, analyse and report."""
-    from graphfuse import pipeline
+    from graphfuse import demonstration
 
-    return pipeline.demo(out, progress=progress)
+    return demonstration.demo(out, progress=progress)
 
 
 def lines(figures: Figures) -> Iterator[str]:

@@ -26,7 +26,7 @@ NOT_LISTED = ("tensorboard", INPUTS, RECEIPT, ".lock", CHECKPOINT)
 def describe_inputs(store: GraphStore, experiment: Mapping[str, Any], settings: TrainSettings) -> dict[str, Any]:
     """Return everything that the bytes of a run depend on, as plain JSON values."""
     return {
-        "experiment": {key: value for key, value in experiment.items() if key not in ("analyses", "train")},
+        "experiment": {key: value for key, value in experiment.items() if key not in ("analyses", "train", "compare")},
         "train": {**asdict(settings), "seeds": list(settings.seeds), "modality_dropout": dict(settings.modality_dropout)},
         # the index holds the digest of every file of the store
         "store": digest_file(store.path / "index.json"),
