@@ -44,6 +44,13 @@ class ChangedStore(GraphStore):
         return self._change(super()._batch(positions))
 
 
+def loose_copy(batch: Batch) -> Batch:
+    """Return a batch whose columns can be set anew while the first keeps its own; it cannot be taken apart into samples."""
+    loose = copy(batch)
+    loose.__dict__["_slice_dict"] = loose.__dict__["_inc_dict"] = None  # of the batch before
+    return loose
+
+
 def without_modalities(batch: Batch, modality_by_node_type: Mapping[str, str], modalities: Collection[str]) -> Batch:
     """Return the batch in which all nodes of some modalities, and their edges, never were."""
     gone = [node_type for node_type, modality in modality_by_node_type.items() if modality in modalities]
@@ -57,8 +64,7 @@ def keep_nodes(batch: Batch, kept: Mapping[str, Tensor]) -> Batch:
         batch: A schema-complete batch.
         kept: Mask per node type [num_nodes]; of a type left out, all nodes stay.
     """
-    less = copy(batch)
-    less.__dict__["_slice_dict"] = less.__dict__["_inc_dict"] = None  # of the batch before; nothing here can be taken apart
+    less = loose_copy(batch)
     number = {name: torch.cumsum(mask, dim=0) - 1 for name, mask in kept.items()}
     for name, mask in kept.items():
         store, counts = less[name], torch.zeros(batch.num_graphs, dtype=torch.long)

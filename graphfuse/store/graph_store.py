@@ -156,6 +156,11 @@ class GraphStore:
                 self._frames.popitem(last=False)
         return self._frames[name].iloc[first:end].reset_index(drop=True)
 
+    def node_counts(self, node_type: str) -> IntArray:
+        """Return how many nodes of a type each sample has on disk.  [num_samples]."""
+        number = self.schema.node_types.index(node_type)
+        return np.concatenate([np.diff(self._shard(shard).pointers[number]) for shard in range(len(self._sizes))]).astype(np.int64)
+
     def state(self, name: str) -> State:
         """Return a fitted state, such as `modalities-0-text`."""
         verified(self.path, state_file(name), self._index.files, digest=self._verify)
