@@ -33,6 +33,26 @@ def summary(room: str, name: str) -> str:
     return (ast.get_docstring(tree) or "").partition("\n")[0]
 
 
+def class_constant(room: str, name: str, attribute: str) -> str:
+    """Return a text that a plug-in's class sets, such as `stage: ClassVar[...] = "early"`, without importing it; "" if it sets none.
+
+    Bases are looked up in the file itself and in the room's helpers that it imports from.
+    """
+    tree = ast.parse((PACKAGE / room / f"{name}.py").read_text(encoding="utf-8"))
+    for statement in ast.walk(tree):
+        if (
+            isinstance(statement, ast.AnnAssign)
+            and isinstance(statement.target, ast.Name)
+            and statement.target.id == attribute
+            and isinstance(statement.value, ast.Constant)
+        ):
+            return str(statement.value.value)
+    helpers = (statement.module or "" for statement in tree.body if isinstance(statement, ast.ImportFrom))
+    within = f"graphfuse.{room}._"
+    found = (class_constant(room, helper.rpartition(".")[2], attribute) for helper in helpers if helper.startswith(within))
+    return next(filter(None, found), "")
+
+
 def load(room: str, name: str, allowed: tuple[str, ...] = ()) -> type[Any]:
     """Import a plug-in and return its class.
 
