@@ -1,24 +1,20 @@
 """Shards on worker processes that may die: what they were doing is always known, and never lost in silence.
 
-Processes come from a fork server (a clean process that has imported what they need and does nothing else: forking this one,
-with its threads, may hang, and importing torch anew takes seconds). Each has its own pipe, so that the end of a process tells
-which chunk it was at. A chunk that ends its process is tried once more on a fresh one; if it ends that too, halves
-of it are tried until the rows that do it are found, and the chunk is converted without them.
+The end of a process (`core.processes`) tells which chunk it was at. A chunk that ends its process is tried once more on a
+fresh one; if it ends that too, halves of it are tried until the rows that do it are found, and the chunk is converted without them.
 """
 
 import contextlib
-import multiprocessing
-import os
-import signal
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from multiprocessing import connection, process
+from multiprocessing import connection
 from typing import Any, cast
 
 from graphfuse.conversion.journal import Record
 from graphfuse.conversion.shard import Job, convert_rows, convert_shard
 from graphfuse.core.errors import ConfigError, GraphfuseError, ResourceError
+from graphfuse.core.processes import Child, ForkServer
 from graphfuse.core.tables import Manifest
 
 Task = tuple[str, tuple[Any, ...]]
@@ -82,8 +78,7 @@ def _crashing_rows(pool: "_Pool", chunk: Manifest, rows: list[int]) -> list[int]
 
 @dataclass(kw_only=True)
 class _Worker:
-    process: process.BaseProcess
-    pipe: "connection.Connection[Any, Any]"
+    child: Child
     number: int = -1
     """Of the task it is at."""
 
@@ -96,9 +91,8 @@ class _Pool:
         self._count = count
         self._idle: list[_Worker] = []
         self._busy: dict[Any, _Worker] = {}
-        self._context = multiprocessing.get_context("forkserver")
         plugins = (*job.recipe.modalities, *job.recipe.edges, job.recipe.task)
-        self._context.set_forkserver_preload(sorted({__name__, *(type(plugin).__module__ for plugin in plugins)}))
+        self._server = ForkServer([__name__, *(type(plugin).__module__ for plugin in plugins)])
 
     def map(self, tasks: Iterable[tuple[int, Task]]) -> Iterator[tuple[int, Record | None]]:
         """Yield (number, record) as tasks are done, None where the worker died; tasks are drawn as workers are free."""
@@ -120,38 +114,20 @@ class _Pool:
     def close(self) -> None:
         """End all workers at once; what they were writing stays behind as temporary files, which the next start removes."""
         for worker in (*self._idle, *self._busy.values()):
-            worker.process.kill()
-            worker.process.join()
-            worker.pipe.close()
+            worker.child.kill()
 
     def _start(self, number: int, task: Task) -> None:
-        worker = self._idle.pop() if self._idle else self._spawn()
+        worker = self._idle.pop() if self._idle else _Worker(child=self._server.start(_serve, self._job))
         worker.number = number
-        self._busy[worker.pipe] = worker
+        self._busy[worker.child.pipe] = worker
         with contextlib.suppress(OSError):  # it died while idle; its pipe is at its end, which `map` will see
-            worker.pipe.send(task)
-
-    def _spawn(self) -> _Worker:
-        here, there = self._context.Pipe()
-        started = self._context.Process(target=_serve, args=(there, self._job, dict(os.environ)), daemon=True)
-        started.start()
-        there.close()  # so that the pipe ends with the process
-        try:
-            here.recv()
-        except (EOFError, OSError) as error:
-            started.join()
-            raise ResourceError(
-                f"A worker process could not start (exit code {started.exitcode}). In a script, call convert under "
-                "`if __name__ == '__main__':`; or use --workers 1."
-            ) from error
-        return _Worker(process=started, pipe=here)
+            worker.child.pipe.send(task)
 
     def _answer(self, worker: _Worker) -> Record | None:
         try:
-            kind, value = worker.pipe.recv()
+            kind, value = worker.child.pipe.recv()
         except (EOFError, OSError):
-            worker.process.join()
-            worker.pipe.close()
+            worker.child.close()
             return None
         self._idle.append(worker)
         if kind == "refused":
@@ -161,11 +137,8 @@ class _Pool:
         return cast(Record, value)
 
 
-def _serve(pipe: "connection.Connection[Any, Any]", job: Job, environment: dict[str, str]) -> None:
+def _serve(pipe: "connection.Connection[Any, Any]", job: Job) -> None:
     """Do tasks until the pipe ends: the life of a worker."""
-    os.environ.update(environment)  # the fork server may have been started under another one
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    pipe.send("ready")
     while True:
         try:
             kind, arguments = pipe.recv()

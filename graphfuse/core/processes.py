@@ -1,0 +1,85 @@
+"""Functions in processes that may die: each has its own pipe, whose end tells that the process has ended.
+
+Processes come from a fork server (a clean process that has imported what they need and does nothing else: forking this one,
+with its threads, may hang, and importing torch anew takes seconds).
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from multiprocessing import connection, parent_process, process
+from typing import Any
+
+from graphfuse.core.errors import ResourceError
+
+
+@dataclass(kw_only=True)
+class Child:
+    """A process that runs one function, and our end of its pipe."""
+
+    process: process.BaseProcess
+    pipe: "connection.Connection[Any, Any]"
+
+    def kill(self) -> None:
+        """End it at once; what it was writing stays behind as temporary files."""
+        self.process.kill()
+        self.close()
+
+    def close(self) -> int | None:
+        """Wait for its end, and return its exit code: the negative number of the signal that killed it."""
+        self.process.join()
+        self.pipe.close()
+        return self.process.exitcode
+
+
+class ForkServer:
+    """Starts processes that have some modules imported.
+
+    Args:
+        preload: Names of modules.
+    """
+
+    def __init__(self, preload: Iterable[str]) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(sorted({__name__, *preload}))
+
+    def start(self, function: Callable[..., None], *arguments: Any) -> Child:
+        """Start `function(pipe, *arguments)`; Ctrl-C is left to this process, and the child ends with it.
+
+        Raises:
+            ResourceError: If it cannot be started.
+        """
+        here, there = self._context.Pipe()
+        started = self._context.Process(target=_serve, args=(there, dict(os.environ), function, arguments), daemon=True)
+        started.start()
+        there.close()  # so that the pipe ends with the process
+        try:
+            here.recv()
+        except (EOFError, OSError) as error:
+            started.join()
+            raise ResourceError(
+                f"A worker process could not start (exit code {started.exitcode}). In a script, call graphfuse under "
+                "`if __name__ == '__main__':`; or use --workers 1."
+            ) from error
+        return Child(process=started, pipe=here)
+
+
+def _serve(
+    pipe: "connection.Connection[Any, Any]", environment: dict[str, str], function: Callable[..., None], arguments: tuple[Any, ...]
+) -> None:
+    os.environ.update(environment)  # the fork server may have been started under another one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    pipe.send("ready")
+    function(pipe, *arguments)
+
+
+def _end_with_parent() -> None:
+    """Leave when the parent is gone: nobody waits for what would be done, and its folder would stay locked."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
