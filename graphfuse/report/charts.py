@@ -124,7 +124,7 @@ def dot_plot(metric: Metric, width: float) -> DotPlot:
     ends = _ends(estimate for _, estimate in metric.models)
     # a scale that is too fine would make chance look like a difference
     room = max(0.0, 0.1 * max(map(abs, ends)) - (max(ends) - min(ends))) / 2
-    ticks = _ticks(min(ends) - room, max(ends) + room, 4)
+    ticks = round_ticks(min(ends) - room, max(ends) + room, 4)
     low, high = min(ticks[0], *ends), max(ticks[-1], *ends)
 
     def at(value: float | None) -> float | None:
@@ -143,7 +143,7 @@ def panels(curves: Sequence[Curve], width: float, height: float) -> tuple[Panel,
         return ()
     fractions = sorted({fraction for curve in curves for fraction, _ in curve.points})
     ends = [0.0, *_ends(estimate for curve in curves for _, estimate in curve.points)]
-    ticks = _ticks(min(ends), max(ends), 5)
+    ticks = round_ticks(min(ends), max(ends), 5)
     low, high = min(ticks[0], *ends), max(ticks[-1], *ends)
     right = max(fractions)
 
@@ -237,7 +237,7 @@ def _ends(estimates: Iterable[Estimate | None]) -> list[float]:
     return values or [0.0]
 
 
-def _ticks(low: float, high: float, about: int) -> list[float]:
+def round_ticks(low: float, high: float, about: int) -> list[float]:
     """Return round numbers that span the range."""
     if high <= low:
         low, high = low - 0.05, high + 0.05

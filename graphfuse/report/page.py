@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -32,15 +33,11 @@ def render(data: ReportData) -> str:
     """
     style = (FOLDER / "page.css").read_text(encoding="utf-8") + _filters(len(data.kinds))
     script = (FOLDER / "page.js").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, finalize=_clean, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"figure": figure, "fixed": fixed, "interval": interval, "one_line": one_line, "metric_words": metric_words}
-    return environment.get_template("page.html.j2").render(
+    return fill(
+        "page.html.j2",
+        style,
+        script,
         data=data,
-        style=Markup(style),
-        script=Markup(script),
-        policy=_policy(style, script),
         width=WIDTH,
         bar_width=BAR,
         colours=COLOURS,
@@ -52,6 +49,15 @@ def render(data: ReportData) -> str:
         drawings=[lay_out(post) for post in data.posts],
         measures={"log_odds": "log-odds", "probability": "probability", "change": "predicted value"},
     )
+
+
+def fill(template: str, style: str, script: str, **values: Any) -> str:
+    """Return a page from its template, with its style sheet, script and policy; whatever text goes in is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, finalize=_clean, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"figure": figure, "fixed": fixed, "interval": interval, "one_line": one_line, "metric_words": metric_words}
+    return environment.get_template(template).render(style=Markup(style), script=Markup(script), policy=_policy(style, script), **values)
 
 
 def _policy(style: str, script: str) -> str:
