@@ -19,6 +19,7 @@ from graphfuse.core.settings import TrainSettings
 from graphfuse.core.sockets import Task
 from graphfuse.nn.fusion import FusionNetwork, Rows, training_loss
 from graphfuse.store.graph_store import GraphStore
+from graphfuse.training.agreement import with_agreement
 from graphfuse.training.checkpoint import SeedProgress, load_checkpoint, save_checkpoint, write_tensors
 from graphfuse.training.dropout import modality_weights
 from graphfuse.training.logs import tensorboard_log, write_history
@@ -142,6 +143,7 @@ def _train_epoch(job: Job, network: FusionNetwork, optimizer: Optimizer, criteri
         # 1. Forward, with some modalities removed.
         weights = modality_weights(batch, store.schema, settings.modality_dropout, job.seed, epoch)
         output = network(batch, node_weight_dict=weights)
+        output = with_agreement(output, network, batch, weights, settings, job.seed, epoch)
         loss = training_loss(output, batch.y, criterion, None if counts is None else counts[batch.position])
         _check_finite(loss.item(), epoch, settings)
         # 2. Backward.
