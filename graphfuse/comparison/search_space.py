@@ -42,20 +42,20 @@ TRAIN_SPACE: Space = {
 }
 
 
-def search_space(model: FusionModel, train: TrainSettings, given: Sequence[str], node_types: Sequence[str]) -> Space:
+def search_space(model: FusionModel, train: TrainSettings, fixed: Sequence[str], node_types: Sequence[str]) -> Space:
     """Return where each setting of a model is looked for; its default is always among the values.
 
     Args:
         model: The model with its defaults.
         train: How it is trained by default.
-        given: Settings that stay as they are.
+        fixed: Settings that stay as they are.
         node_types: Node types of the store; without `sample` that readout is not tried.
     """
     defaults = default_settings(model, train)
     hints = get_type_hints(type(model), include_extras=False)
     space: Space = {}
     for name, values in {**MODEL_SPACE, **TRAIN_SPACE}.items():
-        if name not in defaults or name in given:
+        if name not in defaults or name in fixed:
             continue
         default = defaults[name]
         space[name] = _range_with(values, float(default)) if isinstance(values, Range) else _choices_with(values, default, hints.get(name))

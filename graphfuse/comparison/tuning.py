@@ -82,10 +82,11 @@ def tune(
     *,
     trials: int,
     seeds: Sequence[int] = (0,),
+    fixed: Sequence[str] = (),
     allowed: tuple[str, ...] = (),
     progress: Progress = silent,
 ) -> Tuned:
-    """Try settings of a model, its defaults first, and return the best by the task's metric on validation rows.
+    """Try settings of a model, the given ones first, and return the best by the task's metric on validation rows.
 
     Every finished trial lies in `folder/trial-<n>/` with its run; repeating the call, with as many trials or more, goes on from there.
     A trial that fails is kept with its message, counts, and does not stop the others.
@@ -93,12 +94,13 @@ def tune(
     Args:
         store: Rows; those of the split `test` are neither predicted nor measured.
         experiment: The experiment as plain JSON, kept in the runs.
-        section: The model's section: `name`, and settings that stay as they are.
+        section: The model's section: `name`, and settings to start from.
         task: The task.
         train: How to train; learning rate and weight decay are tuned.
         folder: Where the trials lie.
         trials: The budget, at least 1.
         seeds: A trial's value is the mean over these.
+        fixed: Settings that stay as they are in `section`.
         allowed: Packages outside graphfuse whose plug-ins may be imported.
         progress: Called before each trial with (trials done, trials in all, a line for people).
 
@@ -108,7 +110,7 @@ def tune(
     """
     require_optuna()
     model = build("models", section, "model", allowed)
-    space = search_space(model, train, tuple(section), store.schema.node_types)
+    space = search_space(model, train, fixed, store.schema.node_types)
     job = _Tuning(
         store=store, experiment=experiment, section=section, task=task, train=train, seeds=tuple(seeds), folder=folder, allowed=allowed
     )

@@ -122,7 +122,14 @@ def test_a_model_of_which_no_trial_succeeds_says_so(store, tmp_path):
         tuned(store, tmp_path, trials=2, section={"name": f"{__name__}:Broken"})
 
 
-def test_given_settings_stay_as_they_are(store):
+def test_tuning_starts_from_given_settings_and_leaves_fixed_ones_alone(store, tmp_path):
+    result = tuned(store, tmp_path, trials=2, section={**SECTION, "hidden_channels": 16}, fixed=("hidden_channels",))
+    assert all("hidden_channels" not in trial.settings for trial in result.trials) and result.section["hidden_channels"] == 16
+    started = tuned(store, tmp_path / "free", trials=1, section={**SECTION, "hidden_channels": 16})
+    assert started.best.settings["hidden_channels"] == 16
+
+
+def test_fixed_settings_are_not_searched(store):
     model = RelationalAttentionModel(hidden_channels=96)
     space = search_space(model, TRAIN, ("hidden_channels",), store.schema.node_types)
     assert "hidden_channels" not in space
