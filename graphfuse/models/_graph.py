@@ -1,8 +1,8 @@
 """What all graph models share: project, pass messages, read out."""
 
 from abc import abstractmethod
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal, cast
 
 import torch
@@ -53,8 +53,6 @@ class GraphModel(FusionModel):
         Raises:
             ConfigError: If there is no edge type to pass messages along.
         """
-        if self.num_layers and not schema.edge_types:
-            raise ConfigError("model.name: a graph model passes messages along edges (got none). Add edges, or choose concat.")
         return GraphFusion(self, schema)
 
 
@@ -63,6 +61,8 @@ class GraphFusion(FusionModule):
 
     def __init__(self, model: GraphModel, schema: GraphSchema) -> None:
         super().__init__()
+        if model.num_layers and not schema.edge_types:
+            raise ConfigError("model.name: a graph model passes messages along edges (got none). Add edges, or choose concat.")
         channels = self.out_channels = model.hidden_channels
         self.node_types = schema.node_types
         self.project = input_projections(schema.channels_by_node_type, channels, model.input_dropout)
@@ -80,17 +80,36 @@ class GraphFusion(FusionModule):
         """Fuse a batch."""
         # 1. Project every type to one width.  [num_nodes, hidden_channels]
         x_dict = {name: self.project[name](batch[name].x) for name in self.node_types}
-        # 2. Pass messages; the residual keeps what a node knew.
+        # 2. Pass messages.
         weights = effective_edge_weights(batch, edge_weight_dict, node_weight_dict)
         edge_index_dict = {edge_type: batch[edge_type].edge_index for edge_type in batch.edge_types}
+        passed = self.pass_messages(x_dict, edge_index_dict, weights)
+        # 3. Read out one vector per sample.  [batch_size, hidden_channels]
+        embedding = self.out(self.readout(passed.x_dict, batch, node_weight_dict))
+        return FusionOutput(embedding=embedding, edge_scores=passed.edge_scores, penalties=passed.penalties)
+
+    def pass_messages(
+        self, x_dict: dict[str, Tensor], edge_index_dict: Mapping[EdgeType, Tensor], weights: Mapping[EdgeType, Tensor]
+    ) -> "Passed":
+        """Run all layers; the residual keeps what a node knew."""
         scores: list[dict[EdgeType, Tensor]] = []
         for layer, norm in zip(self.layers, cast("Iterable[nn.ModuleDict]", self.norms), strict=True):
             received, score = layer(x_dict, edge_index_dict, weights, return_edge_scores=True)
             x_dict = {name: norm[name](x + self.dropout(received[name].relu())) if name in received else x for name, x in x_dict.items()}
             scores.append(score)
-        # 3. Read out one vector per sample.  [batch_size, hidden_channels]
-        embedding = self.out(self.readout(x_dict, batch, node_weight_dict))
-        return FusionOutput(embedding=embedding, edge_scores=_mean_scores(scores))
+        return Passed(x_dict=x_dict, edge_scores=_mean_scores(scores))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passed:
+    """What passing messages gives."""
+
+    x_dict: Mapping[str, Tensor]
+    """[num_nodes, hidden_channels] per node type"""
+    edge_scores: Mapping[EdgeType, Tensor]
+    """[num_edges] per edge type"""
+    penalties: Mapping[str, Tensor] = field(default_factory=dict)
+    """Further terms of the loss."""
 
 
 def make_readout(name: Readout, channels: int, schema: GraphSchema) -> nn.Module:
