@@ -1,0 +1,186 @@
+"""Does the graph help? The same model trained anew without what it is said to use, and one plain sentence for each answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from graphfuse.comparison.edge_changes import forward_edge_types
+from graphfuse.comparison.plan import Row, modalities_of
+from graphfuse.core.schema import GraphSchema, edge_name
+from graphfuse.report.words import kind_words, metric_words
+
+Verdict = Literal["worse", "better", "chance", "same"]
+
+DIGITS = 3
+"""Decimals of the figures in a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """One thing taken from a model."""
+
+    name: str
+    """Unique among the controls of a model, such as `no edges`."""
+    change: Mapping[str, Any]
+    """How the store is changed, for train, validation and test rows alike (`comparison.changes`)."""
+    description: str
+    """What is done, for people."""
+    opening: str
+    """How the sentence begins, such as `Without edges`."""
+    worse: str
+    """What follows if the model is worse with the change."""
+    better: str
+    """What follows if it is better."""
+    part: Mapping[str, str] = field(default_factory=dict)
+    """`modality` or `edge_kind` that it is about; empty if it is about all."""
+
+
+def list_controls(schema: GraphSchema, *, graph: bool, seed: int = 0) -> list[Control]:
+    """Return the controls of a model.
+
+    Args:
+        schema: Node types, modalities and edge types of the store.
+        graph: Whether the model reads edges; without it there is nothing to ask of them.
+        seed: Seed of the draws: which edges, which other sample, which noise.
+    """
+    modalities = modalities_of(schema)
+    controls = _about_edges(seed) if graph and schema.edge_types else []
+    controls += [_another_sample(name, seed) for name in modalities if name != "text"]
+    # with one modality, nothing would be left
+    controls += [_removed(name) for name in modalities if len(modalities) > 1]
+    controls += [_replaced(name, seed) for name in modalities]
+    kinds = [edge_name(kind) for kind in forward_edge_types(schema)]
+    # with one kind, this is the model without edges
+    return controls + ([_kind_removed(name) for name in kinds] if graph and len(kinds) > 1 else [])
+
+
+def control_rows(row: Row, schema: GraphSchema, seed: int = 0) -> list[tuple[Control, Row]]:
+    """Return the controls of a row, each with the row to train: the same model, settings and protocol on the changed store.
+
+    Args:
+        row: A row on the store as it is.
+        schema: Node types, modalities and edge types of the store.
+        seed: Seed of the draws.
+    """
+    controls = list_controls(schema, graph=row.stage == "graph", seed=seed)
+    return [(control, replace(row, name=f"{row.name}, {control.name}", kind="control", change=control.change)) for control in controls]
+
+
+def finding(
+    model: str, control: Control, difference: Mapping[str, Any], *, metric: str, higher_is_better: bool, digits: int = DIGITS
+) -> dict[str, Any]:
+    """Return one entry of `controls` in `comparison.json`: the figures, and what they say in a sentence.
+
+    Args:
+        model: Name of the row that the control was made for.
+        control: What was taken from it.
+        difference: Metric of the control minus that of the model: `difference`, `low` and `high` (95 %, None where one run cannot
+            tell), and what else is known (`p`, ...).
+        metric: The metric's name, such as `macro_f1`.
+        higher_is_better: Whether more of it is better.
+        digits: Decimals in the sentence.
+    """
+    verdict = _verdict(difference, higher_is_better)
+    words = {"worse": control.worse, "better": control.better, "chance": "the difference may be chance", "same": "it makes no difference"}
+    sentence = f"{control.opening}, {metric_words(metric)} {_movement(difference, digits)}: {words[verdict]}."
+    return {"model": model, "control": control.name, "description": control.description, **control.part, **difference, "sentence": sentence}
+
+
+def _verdict(difference: Mapping[str, Any], higher_is_better: bool) -> Verdict:
+    """Return what an interval shows; without one, or with 0 inside, nothing."""
+    low, high = difference["low"], difference["high"]
+    if low == high == difference["difference"] == 0:
+        return "same"
+    if low is None or high is None or low <= 0 <= high:
+        return "chance"
+    return "better" if (low > 0) == higher_is_better else "worse"
+
+
+def _movement(difference: Mapping[str, Any], digits: int) -> str:
+    """Return such as `falls by 0.120 [0.081, 0.154]`; ends of the interval count in the direction that is told."""
+    value, low, high = difference["difference"], difference["low"], difference["high"]
+    if low == high == value == 0:
+        return "stays the same"
+    sign = -1 if value < 0 else 1
+    told = f"{'falls' if value < 0 else 'rises'} by {abs(value):.{digits}f}"
+    if low is None or high is None:
+        return told
+    first, last = sorted((sign * low, sign * high))
+    return f"{told} [{first:.{digits}f}, {last:.{digits}f}]"
+
+
+def _about_edges(seed: int) -> list[Control]:
+    return [
+        Control(
+            name="no edges",
+            change={"edges": "none"},
+            description="All edges are taken out.",
+            opening="Without edges",
+            worse="the edges help",
+            better="the edges hurt",
+        ),
+        Control(
+            name="edges shuffled",
+            change={"edges": "shuffled", "seed": seed},
+            description="Every edge leads to another node of its sample and type, drawn at random; each node keeps as many as leave it.",
+            opening="With edges shuffled",
+            worse="it matters which nodes are joined",
+            better="the edges join the wrong nodes",
+        ),
+        Control(
+            name="fully connected",
+            change={"edges": "full"},
+            description="For every kind of edges, all pairs of nodes of a sample are joined, with weight 1.",
+            opening="With all pairs joined",
+            worse="choosing what to join helps",
+            better="joining more helps",
+        ),
+    ]
+
+
+def _another_sample(modality: str, seed: int) -> Control:
+    return Control(
+        name=f"{modality} of another sample",
+        change={"swap": modality, "seed": seed},
+        description=f"The features of each {modality} come from another sample of the same split.",
+        opening=f"With the {modality} of another sample",
+        worse=f"it matters which {modality} belongs to which sample",
+        better=f"the own {modality} misleads",
+        part={"modality": modality},
+    )
+
+
+def _removed(modality: str) -> Control:
+    return Control(
+        name=f"without {modality}",
+        change={"remove_modalities": [modality]},
+        description=f"The nodes of {modality}, and all edges to them, are taken out.",
+        opening=f"Without {modality}",
+        worse=f"{modality} helps",
+        better=f"{modality} hurts",
+        part={"modality": modality},
+    )
+
+
+def _replaced(modality: str, seed: int) -> Control:
+    return Control(
+        name=f"noise for {modality}",
+        change={"replace": [modality], "seed": seed},
+        description=f"The features of {modality} are replaced by noise of the same mean and deviation.",
+        opening=f"With noise in place of the features of {modality}",
+        worse="what they say helps",
+        better="what they say misleads",
+        part={"modality": modality},
+    )
+
+
+def _kind_removed(name: str) -> Control:
+    return Control(
+        name=f"without {name}",
+        change={"remove_edge_kinds": [name]},
+        description=f"The edges '{kind_words(name)}' are taken out, in both directions.",
+        opening=f"Without the edges '{kind_words(name)}'",
+        worse="they help",
+        better="they hurt",
+        part={"edge_kind": name},
+    )
