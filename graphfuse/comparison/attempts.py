@@ -1,0 +1,216 @@
+"""One training per row and seed, in a process of its own: kept when it is done, gone on with when it was interrupted, reported when it fails.
+
+    runs/<row>/seed-<n>/                the run, as `train` writes it
+    attempts/<row>/seed-<n>.json        what it cost and what it reached, or why it failed
+    attempts/<row>/seed-<n>.safetensors logits and targets of the validation and test rows
+
+What is done is never done again; what failed is tried again whenever the comparison is repeated.
+"""
+
+import signal
+import traceback
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import connection
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphfuse.comparison.changes import changed_store
+from graphfuse.comparison.measure import MemoryMeter, Stopwatch, predict_seconds
+from graphfuse.comparison.plan import Row
+from graphfuse.core.build import build
+from graphfuse.core.errors import GraphfuseError
+from graphfuse.core.files import read_json, write_json
+from graphfuse.core.processes import Child, ForkServer
+from graphfuse.core.progress import Progress
+from graphfuse.core.registry import load
+from graphfuse.store.graph_store import GraphStore, open_store
+from graphfuse.training.checkpoint import read_tensors, write_tensors
+from graphfuse.training.fit import fit
+from graphfuse.training.predict import EVALUATION_BATCH, Outputs, collect
+from graphfuse.training.run import open_run
+from graphfuse.training.seeds import reproducible
+
+SPLITS = ("validation", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What all attempts of a comparison share."""
+
+    store: Path
+    experiment: Mapping[str, Any]
+    """The experiment as plain JSON, whose model each row replaces."""
+    out: Path
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One row with one seed."""
+
+    row: Row
+    seed: int
+
+    @property
+    def label(self) -> str:
+        """What people read."""
+        return f"{self.row.name}, seed {self.seed}"
+
+    def run_folder(self, out: Path) -> Path:
+        """Return where the run lies."""
+        return out / "runs" / self.row.folder / f"seed-{self.seed}"
+
+    def record_file(self, out: Path) -> Path:
+        """Return where lies what it cost and reached, or why it failed."""
+        return out / "attempts" / self.row.folder / f"seed-{self.seed}.json"
+
+    def outputs_file(self, out: Path) -> Path:
+        """Return where logits and targets lie."""
+        return self.record_file(out).with_suffix(".safetensors")
+
+    def record(self, out: Path) -> dict[str, Any] | None:
+        """Return what is known of it, None if it was not tried or was interrupted."""
+        path = self.record_file(out)
+        return read_json(path) if path.exists() else None
+
+    def is_done(self, out: Path) -> bool:
+        """Return whether it succeeded before."""
+        record = self.record(out)
+        return record is not None and record["status"] == "done"
+
+
+def open_for(job: Job, row: Row) -> GraphStore:
+    """Open the store as a row sees it."""
+    return changed_store(job.store, row.change) if row.change else open_store(job.store)
+
+
+def read_outputs(path: Path) -> dict[str, Outputs]:
+    """Return logits and targets per split, as an attempt left them."""
+    tensors, _ = read_tensors(path)
+    return {
+        split: Outputs(logits=(tensors[f"{split}.logits"],), positions=tensors[f"{split}.positions"], y=tensors[f"{split}.y"])
+        for split in SPLITS
+        if f"{split}.logits" in tensors
+    }
+
+
+def write_outputs(path: Path, outputs: Mapping[str, Outputs]) -> None:
+    """Write logits and targets per split, so that nothing later needs the network."""
+    tensors: dict[str, Tensor] = {}
+    for split, found in outputs.items():
+        tensors |= {f"{split}.logits": found.logits[0], f"{split}.positions": found.positions, f"{split}.y": found.targets()}
+    write_tensors(path, tensors, {})
+
+
+def run_attempts(job: Job, attempts: Sequence[Attempt], *, workers: int, progress: Progress) -> None:
+    """Make every attempt that is not done yet; each ends as a record, of success or of failure.
+
+    Args:
+        job: What they share.
+        attempts: What to train.
+        workers: How many at a time.
+        progress: Called as each starts.
+    """
+    waiting = deque(attempt for attempt in attempts if not attempt.is_done(job.out))
+    started = len(attempts) - len(waiting)
+    server = ForkServer([__name__, *_modules(job, waiting)])
+    running: dict[Any, tuple[Child, Attempt]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                attempt = waiting.popleft()
+                progress(started, len(attempts), attempt.label)
+                attempt.record_file(job.out).unlink(missing_ok=True)  # of a failure before
+                child = server.start(_serve, job, attempt)
+                running[child.pipe] = child, attempt
+                started += 1
+            for pipe in connection.wait(list(running)):
+                child, attempt = running.pop(pipe)
+                _end(child, attempt, job)
+    finally:
+        for child, _ in running.values():
+            child.kill()
+
+
+def _modules(job: Job, attempts: Sequence[Attempt] | deque[Attempt]) -> set[str]:
+    """Return the modules of the models to train, for the fork server to import once."""
+    found = {load("models", attempt.row.section["name"], job.allowed).__module__ for attempt in attempts}
+    return {*found, load("tasks", job.experiment["task"]["name"], job.allowed).__module__}
+
+
+def _end(child: Child, attempt: Attempt, job: Job) -> None:
+    """Wait for a process, and note why it failed, if it did."""
+    try:
+        failure = child.pipe.recv()
+    except (EOFError, OSError):
+        failure = None
+    code = child.close()
+    if failure is None and not attempt.is_done(job.out):
+        failure = {"error": _death(code), "traceback": ""}
+    if failure:
+        write_json(attempt.record_file(job.out), {"status": "failed", "row": attempt.row.name, "seed": attempt.seed, **failure})
+
+
+def _death(code: int | None) -> str:
+    """Return why a process that said nothing ended."""
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        hint = " Memory may not suffice: lower train.batch_size or --workers." if name == "SIGKILL" else ""
+        return f"The process was ended by {name}.{hint}"
+    return f"The process ended with exit code {code} and said nothing."
+
+
+def _serve(pipe: "connection.Connection[Any, Any]", job: Job, attempt: Attempt) -> None:
+    """Make one attempt: the life of a process. Errors travel as text, since not all of them survive being sent."""
+    try:
+        make_attempt(job, attempt)
+        pipe.send({})
+    except GraphfuseError as error:
+        pipe.send({"error": str(error), "traceback": ""})
+    except MemoryError:
+        pipe.send({"error": "Memory does not suffice. Lower train.batch_size or --workers.", "traceback": traceback.format_exc()})
+    except Exception as error:  # noqa: BLE001  (whatever a model comes to, the others go on)
+        pipe.send({"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()})
+
+
+def make_attempt(job: Job, attempt: Attempt) -> None:
+    """Train, measure and predict; what is found is written, the record last."""
+    row, out = attempt.row, job.out
+    store = open_for(job, row)
+    model, task = build("models", row.section, "model", job.allowed), build("tasks", job.experiment["task"], "task", job.allowed)
+    settings = replace(row.train, seeds=(attempt.seed,))
+    experiment = {**job.experiment, "model": dict(row.section), "train": asdict(settings)}
+    store.batch([0])  # reads what every training reads, so that it is not counted
+    # 1. Train; the last call of the progress comes when training has ended, and measuring begins.
+    watch, meter = Stopwatch(attempt.record_file(out).with_suffix(".clock")), MemoryMeter()
+    folder = attempt.run_folder(out)
+    summary = fit(store, experiment, model, task, settings, folder, resume=True, measured=SPLITS, progress=lambda *_: watch.note())
+    peak = meter.peak_mb()
+    # 2. Predict: the logits, and how long they take.
+    (network,) = open_run(folder, job.allowed).networks
+    with reproducible(threads=settings.threads, fast=settings.fast):
+        outputs = {split: collect([network], store.batches(split, batch_size=EVALUATION_BATCH)) for split in summary["splits"]}
+        seconds = predict_seconds(network, store, "test")
+    write_outputs(attempt.outputs_file(out), outputs)
+    # 3. The record; its presence means that the attempt is done.
+    record = {
+        "status": "done",
+        "row": row.name,
+        "seed": attempt.seed,
+        "parameters": summary["parameters"],
+        "epochs": summary["epochs"][0],
+        "train_seconds": watch.seconds["cpu"],
+        "train_seconds_wall": watch.seconds["wall"],
+        "predict_seconds_per_1000": seconds,
+        "peak_memory_mb": peak,
+        "notes": summary["notes"],
+        "metrics": {split: {name: value["mean"] for name, value in found["metrics"].items()} for split, found in summary["splits"].items()},
+        "torch": torch.__version__,
+    }
+    write_json(attempt.record_file(out), record)
+    watch.stop()
