@@ -12,6 +12,7 @@ from graphfuse.core.tables import ScoreTable
 from graphfuse.report.choose import choose, judged, positions_of
 from graphfuse.report.data import Curve, Estimate, Metric, ReportData, Worth
 from graphfuse.report.posts import Names, post_of
+from graphfuse.report.retrieval import found_partners
 from graphfuse.report.words import clean, kind_words
 from graphfuse.store.graph_store import GraphStore
 
@@ -78,6 +79,7 @@ def collect(
         scored_by=scorer,
         measure=_measure(occlusion, "log_odds"),
         fidelity_measure=_measure(fidelity, "probability"),
+        partners=found_partners(frames.get("retrieval")),
         users_shown=show_users,
         made_with={str(key): str(value) for key, value in run_summary.get("made_with", {}).items()},
     )

@@ -58,6 +58,22 @@ class Curve:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Found:
+    """How often one modality found its own partner in another."""
+
+    query: str
+    """For people."""
+    partner: str
+    count: int
+    """Samples that have both: as many to choose from."""
+    recall: tuple[tuple[int, Estimate], ...]
+    """Share found among the nearest k, by k."""
+    mean_average_precision: Estimate
+    chance: float
+    """Mean average precision expected of a random order."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Node:
     """A node of a sample that is drawn."""
 
@@ -135,6 +151,8 @@ class ReportData:
     """What the drops are measured in: `log_odds`, `probability` or `change`."""
     fidelity_measure: str = "probability"
     """The same of fidelity."""
+    partners: tuple[Found, ...] = ()
+    """Cross-modal retrieval, by direction."""
     users_shown: bool = False
     """Whether user ids are shown as they are."""
     made_with: Mapping[str, str] | None = None
