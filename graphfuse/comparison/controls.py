@@ -1,16 +1,17 @@
 """Does the graph help? The same model trained anew without what it is said to use, and one plain sentence for each answer."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from graphfuse.comparison.edge_changes import forward_edge_types
 from graphfuse.comparison.plan import Row, modalities_of
+from graphfuse.comparison.significance import BySeed, Resampler, holm
 from graphfuse.core.schema import GraphSchema, edge_name
 from graphfuse.report.words import kind_words, metric_words
 
-Verdict = Literal["worse", "better", "chance", "same"]
-
+LEVEL = 0.05
+"""Chance at most, over all controls of a model, of a finding where there is none."""
 DIGITS = 3
 """Decimals of the figures in a sentence."""
 
@@ -66,47 +67,71 @@ def control_rows(row: Row, schema: GraphSchema, seed: int = 0) -> list[tuple[Con
     return [(control, replace(row, name=f"{row.name}, {control.name}", kind="control", change=control.change)) for control in controls]
 
 
-def finding(
-    model: str, control: Control, difference: Mapping[str, Any], *, metric: str, higher_is_better: bool, digits: int = DIGITS
-) -> dict[str, Any]:
-    """Return one entry of `controls` in `comparison.json`: the figures, and what they say in a sentence.
+def findings(
+    model: str,
+    logits: BySeed,
+    controls: Sequence[tuple[Control, BySeed]],
+    resampler: Resampler,
+    *,
+    metric: str,
+    higher_is_better: bool,
+) -> list[dict[str, Any]]:
+    """Return `controls` of `comparison.json` for one model: differences over seeds and test rows, and what they say.
+
+    Args:
+        model: Name of the row that the controls were made for.
+        logits: Seed -> its logits of the test rows.
+        controls: The controls that were trained, with theirs; those without a common seed are left out.
+        resampler: The resamples of the test rows, of `metric`.
+        metric: The metric's name, such as `macro_f1`.
+        higher_is_better: Whether more of it is better.
+    """
+    differences = [(control, resampler.compare(found, logits)) for control, found in controls]
+    known = [(control, asdict(difference)) for control, difference in differences if difference is not None]
+    corrected = holm([difference["p"] for _, difference in known])
+    return [
+        finding(model, control, {**difference, "p_corrected": p}, metric=metric, higher_is_better=higher_is_better)
+        for (control, difference), p in zip(known, corrected, strict=True)
+    ]
+
+
+def finding(model: str, control: Control, difference: Mapping[str, Any], *, metric: str, higher_is_better: bool) -> dict[str, Any]:
+    """Return one entry: the figures, and what they say in a sentence.
 
     Args:
         model: Name of the row that the control was made for.
         control: What was taken from it.
-        difference: Metric of the control minus that of the model: `difference`, `low` and `high` (95 %, None where one run cannot
-            tell), and what else is known (`p`, ...).
-        metric: The metric's name, such as `macro_f1`.
+        difference: Metric of the control minus that of the model: `difference`, `low`, `high` (95 %, None where unknown), `p_corrected`.
+        metric: The metric's name.
         higher_is_better: Whether more of it is better.
-        digits: Decimals in the sentence.
     """
-    verdict = _verdict(difference, higher_is_better)
-    words = {"worse": control.worse, "better": control.better, "chance": "the difference may be chance", "same": "it makes no difference"}
-    sentence = f"{control.opening}, {metric_words(metric)} {_movement(difference, digits)}: {words[verdict]}."
+    sentence = f"{control.opening}, {metric_words(metric)} {_movement(difference)}: {_meaning(control, difference, higher_is_better)}."
     return {"model": model, "control": control.name, "description": control.description, **control.part, **difference, "sentence": sentence}
 
 
-def _verdict(difference: Mapping[str, Any], higher_is_better: bool) -> Verdict:
-    """Return what an interval shows; without one, or with 0 inside, nothing."""
-    low, high = difference["low"], difference["high"]
+def _meaning(control: Control, difference: Mapping[str, Any], higher_is_better: bool) -> str:
+    """Return what follows: nothing, unless both the interval and the corrected p value show it."""
+    low, high, p = difference["low"], difference["high"], difference.get("p_corrected")
     if low == high == difference["difference"] == 0:
-        return "same"
+        return "it makes no difference"
     if low is None or high is None or low <= 0 <= high:
-        return "chance"
-    return "better" if (low > 0) == higher_is_better else "worse"
+        return "the difference may be chance"
+    if p is not None and p > LEVEL:
+        return "among so many comparisons, the difference may be chance"
+    return control.better if (low > 0) == higher_is_better else control.worse
 
 
-def _movement(difference: Mapping[str, Any], digits: int) -> str:
+def _movement(difference: Mapping[str, Any]) -> str:
     """Return such as `falls by 0.120 [0.081, 0.154]`; ends of the interval count in the direction that is told."""
     value, low, high = difference["difference"], difference["low"], difference["high"]
     if low == high == value == 0:
         return "stays the same"
     sign = -1 if value < 0 else 1
-    told = f"{'falls' if value < 0 else 'rises'} by {abs(value):.{digits}f}"
+    told = f"{'falls' if value < 0 else 'rises'} by {abs(value):.{DIGITS}f}"
     if low is None or high is None:
         return told
     first, last = sorted((sign * low, sign * high))
-    return f"{told} [{first:.{digits}f}, {last:.{digits}f}]"
+    return f"{told} [{first:.{DIGITS}f}, {last:.{DIGITS}f}]"
 
 
 def _about_edges(seed: int) -> list[Control]:

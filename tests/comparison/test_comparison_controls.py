@@ -1,13 +1,16 @@
 """Controls ask of a model what it can be asked, and their sentences say what the figures say."""
 
 import pytest
+import torch
 from store_of_posts import FORWARD, MATCH, SCHEMA, store_of_posts
 
 from graphfuse.comparison.changes import changed_store
-from graphfuse.comparison.controls import control_rows, finding, list_controls
+from graphfuse.comparison.controls import control_rows, finding, findings, list_controls
 from graphfuse.comparison.plan import Row
-from graphfuse.core.schema import GraphSchema, edge_name
+from graphfuse.comparison.significance import Resampler
+from graphfuse.core.schema import GraphSchema, TargetSchema, edge_name
 from graphfuse.core.settings import TrainSettings
+from graphfuse.tasks.classification import Classification
 
 ROW = Row(name="gatv2", kind="model", stage="graph", section={"name": "gatv2", "heads": 2}, train=TrainSettings(epochs=3))
 
@@ -85,9 +88,39 @@ def test_a_sentence_says_what_the_interval_shows(name, figures, sentence):
     assert told(name, *figures)["sentence"] == sentence
 
 
+def test_one_of_many_comparisons_has_to_show_more():
+    figures = {"difference": -0.1, "low": -0.2, "high": -0.01}
+    sentences = [
+        finding("gatv2", named("no edges"), {**figures, "p_corrected": p}, metric="accuracy", higher_is_better=True)["sentence"]
+        for p in (0.04, 0.3)
+    ]
+    assert sentences[0].endswith("[0.010, 0.200]: the edges help.")
+    assert sentences[1].endswith("[0.010, 0.200]: among so many comparisons, the difference may be chance.")
+
+
 def test_where_less_is_better_a_rise_is_a_loss():
     entry = told("edges shuffled", 0.2, 0.1, 0.3, metric="rmse", higher_is_better=False)
     assert entry["sentence"] == "With edges shuffled, RMSE rises by 0.200 [0.100, 0.300]: it matters which nodes are joined."
+
+
+def test_findings_are_of_the_control_minus_the_model_over_their_common_seeds():
+    y = torch.arange(200) % 2
+    right = torch.stack([1.0 - y, y.float()], dim=1)
+    half = torch.where(torch.arange(200)[:, None] < 100, right, right.flip(1))
+    target = TargetSchema(kind="classification", columns=("label",), classes=("no", "yes"))
+    resampler = Resampler(Classification(), target, "accuracy", y, None, 400)
+    controls = [
+        (named("no edges"), {0: half, 2: half}),
+        (named("fully connected"), {0: right, 1: right}),
+        (named("without text"), {5: half}),
+    ]
+    entries = findings("gatv2", {0: right, 1: right, 2: right}, controls, resampler, metric="accuracy", higher_is_better=True)
+    assert [entry["control"] for entry in entries] == ["no edges", "fully connected"]
+    assert entries[0]["difference"] == -0.5
+    assert entries[0]["low"] < -0.5 < entries[0]["high"] < 0
+    assert entries[0]["p_corrected"] == 2 * entries[0]["p"]
+    assert entries[0]["sentence"].endswith(": the edges help.")
+    assert entries[1]["sentence"] == "With all pairs joined, accuracy stays the same: it makes no difference."
 
 
 def test_an_entry_holds_the_figures_and_the_part_it_is_about():
