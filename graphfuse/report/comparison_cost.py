@@ -1,0 +1,130 @@
+"""Skill against what it costs: which methods nothing cheaper beats."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphfuse.report.charts import figure, round_ticks, tick
+from graphfuse.report.comparison_curves import svg_path
+from graphfuse.report.comparison_rows import Ladder, colour_of
+from graphfuse.report.comparison_words import duration
+from graphfuse.report.words import text_width
+
+LINE = 13.0
+"""Height of a name, in pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A method in the picture of cost."""
+
+    name: str
+    words: str
+    group: str
+    colour: int
+    x: float
+    y: float
+    label: tuple[float, float, str] | None
+    """Where its name stands, and how it is anchored; only of those that nothing cheaper beats."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostPlot:
+    """Skill against a cost on a logarithmic axis."""
+
+    title: str
+    points: tuple[Point, ...]
+    frontier: str
+    """The line through those that nothing cheaper beats."""
+    x_ticks: tuple[tuple[float, str], ...]
+    y_ticks: tuple[tuple[float, str], ...]
+
+
+def cost_plot(ladder: Ladder, cost: str, title: str, width: float, height: float) -> CostPlot | None:
+    """Return skill against one of the costs of the rows; None where fewer than two rows have both.
+
+    Args:
+        ladder: The rows.
+        cost: A field of a row, in seconds.
+        title: What the axis is.
+        width: Of the plot, in pixels.
+        height: Of the plot, in pixels.
+    """
+    known = [(row, float(value)) for row in ladder.rows if row.test is not None and (value := getattr(row, cost)) and value > 0]
+    if len(known) < 2:
+        return None
+    values = [row.test.value for row, _ in known if row.test is not None]
+    ticks = round_ticks(min(values), max(values), 5)
+    low, high = min(ticks[0], *values), max(ticks[-1], *values)
+    first, last = math.log10(min(value for _, value in known)), math.log10(max(value for _, value in known))
+    room = max(0.08 * (last - first), 0.15)
+    first, last = first - room, last + room
+
+    def x(value: float) -> float:
+        return (math.log10(value) - first) / (last - first) * width
+
+    def y(value: float) -> float:
+        return height - (value - low) / (high - low) * height
+
+    best = _frontier(
+        [(value, row.test.value if ladder.higher_is_better else -row.test.value) for row, value in known if row.test is not None]
+    )
+    places = [(x(value), y(row.test.value)) for row, value in known if row.test is not None]
+    labels = _labels([(known[number][0].name, *places[number]) for number in best], width)
+    points = tuple(
+        Point(
+            name=row.name,
+            words=f"{figure(row.test and row.test.value)}, {duration(value)}",
+            group=row.group,
+            colour=colour_of(row.group),
+            x=places[number][0],
+            y=places[number][1],
+            label=labels.get(row.name) if number in best else None,
+        )
+        for number, (row, value) in enumerate(known)
+    )
+    return CostPlot(
+        title=title,
+        points=points,
+        frontier=svg_path([places[number] for number in best]),
+        x_ticks=tuple((x(value), duration(value)) for value in _decades(first, last)),
+        y_ticks=tuple((y(value), tick(value)) for value in ticks),
+    )
+
+
+def _frontier(costs: Sequence[tuple[float, float]]) -> list[int]:
+    """Return which points nothing beats that costs as much or less, cheapest first; points are (cost, skill)."""
+    best, found = -math.inf, []
+    for place in sorted(range(len(costs)), key=lambda place: (costs[place][0], -costs[place][1])):
+        if costs[place][1] > best:
+            best = costs[place][1]
+            found.append(place)
+    return found
+
+
+def _labels(named: Sequence[tuple[str, float, float]], width: float) -> dict[str, tuple[float, float, str]]:
+    """Return where names stand beside their points: above to the left, or right of the point where there is no room."""
+    placed: dict[str, tuple[float, float, str]] = {}
+    taken: list[tuple[float, float, float]] = []
+    for name, x, y in reversed(named):  # the best first
+        wide = text_width(name[:24], 11.5)
+        for anchor, left, down in (
+            ("end", x - wide - 8, -5.0),
+            ("start", x + 8, 13.0),
+            ("end", x - wide - 8, 13.0),
+            ("start", x + 8, -5.0),
+        ):
+            if left < 0 or left + wide > width + 60:
+                continue
+            if all(left + wide < other[0] or left > other[1] or abs(y + down - other[2]) >= LINE for other in taken):
+                placed[name] = (x - 8 if anchor == "end" else x + 8, y + down, anchor)
+                taken.append((left, left + wide, y + down))
+                break
+    return placed
+
+
+def _decades(first: float, last: float) -> list[float]:
+    """Return round numbers on a logarithmic axis from 10^first to 10^last."""
+    steps = (1.0,) if last - first > 3 else (1.0, 3.0) if last - first > 1 else (1.0, 2.0, 5.0)
+    values = [step * 10.0**power for power in range(math.floor(first), math.ceil(last) + 1) for step in steps]
+    return [value for value in values if first <= math.log10(value) <= last]

@@ -1,0 +1,196 @@
+"""The ladder as rows that can be laid out: read from plain JSON, any part of which may be missing."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graphfuse.report.charts import Dot, DotPlot, dot_plot
+from graphfuse.report.data import Estimate, Metric
+
+STAGES = {
+    "baseline": "Baselines",
+    "early": "Early fusion: features are joined before anything is learned from them",
+    "intermediate": "Intermediate fusion: what networks make of each modality is joined",
+    "late": "Late fusion: decisions are joined",
+    "kernel": "Kernel methods",
+    "graph": "Graph fusion: units of all modalities exchange messages along edges",
+    "control": "Controls",
+    "": "Others",
+}
+"""Group -> its heading, in the order of the table."""
+COLOURS = {"graph": 0, "intermediate": 1, "early": 2, "late": 3, "kernel": 4, "control": 5, "": 6, "baseline": 7}
+"""Group -> its colour and shape; 7 is grey."""
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Against:
+    """A row held against the baseline."""
+
+    difference: Estimate
+    p: float | None
+    p_corrected: float | None
+    effect_size: float | None
+    verdict: str
+    """`better`, `worse` or `same`: after correction, and by whether the metric is to be high."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LadderRow:
+    """One method."""
+
+    name: str
+    group: str
+    settings: tuple[tuple[str, str], ...]
+    seeds: int
+    failures: tuple[tuple[str, str], ...]
+    """(seed, message)."""
+    dot: Dot | None
+    """Where its test metric lies on the common scale; None where every seed failed."""
+    test: Estimate | None
+    validation: Estimate | None
+    others: Mapping[str, Estimate | None]
+    """All test metrics by name."""
+    against: Against | None
+    is_baseline: bool
+    parameters: float | None
+    train_seconds: float | None
+    predict_seconds: float | None
+    """Per 1,000 samples."""
+    memory_mb: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ladder:
+    """All rows, best on validation first within each group, and the scale of their dots."""
+
+    metric: str
+    higher_is_better: bool
+    baseline: str
+    groups: tuple[tuple[str, str, tuple[LadderRow, ...]], ...]
+    """(group, heading, rows)."""
+    plot: DotPlot | None
+    line: float | None
+    """Where the baseline's line stands on the scale."""
+    metrics: tuple[str, ...]
+
+    @property
+    def rows(self) -> tuple[LadderRow, ...]:
+        """All rows in the order of the table."""
+        return tuple(row for _, _, rows in self.groups for row in rows)
+
+    @property
+    def best(self) -> LadderRow | None:
+        """The fusion method that is best on validation rows, which is the one to take."""
+        known = [
+            row for row in self.rows if row.group not in ("baseline", "control") and row.validation is not None and row.test is not None
+        ]
+        return min(known, key=self.rank, default=None)
+
+    def rank(self, row: LadderRow) -> float:
+        """Return what rows are ordered by: low is better, rows without a value come last."""
+        if row.validation is None:
+            return math.inf
+        return -row.validation.value if self.higher_is_better else row.validation.value
+
+    def count(self, verdict: str) -> int:
+        """Return how many fusion methods are better or worse than the baseline."""
+        return sum(
+            row.against is not None and row.against.verdict == verdict for row in self.rows if row.group not in ("baseline", "control")
+        )
+
+
+def number(value: Any) -> float | None:
+    """Return a finite number, or None."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def estimate(value: Mapping[str, Any] | None, key: str = "mean") -> Estimate | None:
+    """Return `{"mean", "low", "high"}` as an estimate; None without a value."""
+    found = number((value or {}).get(key))
+    if found is None:
+        return None
+    return Estimate(value=found, low=number((value or {}).get("low")), high=number((value or {}).get("high")))
+
+
+def group_of(row: Mapping[str, Any]) -> str:
+    """Return the group that a row of the JSON stands in."""
+    kind = row.get("kind", "model")
+    if kind in ("unimodal", "majority"):
+        return "baseline"
+    if kind == "control":
+        return "control"
+    stage = row.get("stage") or ""
+    return stage if stage in STAGES else ""
+
+
+def colour_of(group: str) -> int:
+    """Return the number of a group's colour and shape."""
+    return COLOURS.get(group, COLOURS[""])
+
+
+def read_ladder(comparison: Mapping[str, Any], width: float) -> Ladder:
+    """Return the table of a comparison, its dots on a scale `width` wide."""
+    metric, baseline = str(comparison.get("metric", "")), str(comparison.get("baseline") or "")
+    higher = bool(comparison.get("higher_is_better", True))
+    raw = list(comparison.get("rows", []))
+    known = [(row["name"], found) for row in raw if (found := estimate((row.get("test") or {}).get(metric))) is not None]
+    plot = dot_plot(Metric(name=metric, models=tuple(known)), width) if known else None
+    dots = {} if plot is None else {dot.name: dot for dot in plot.dots}
+    rows = [_row(row, metric, baseline, higher, dots.get(row["name"])) for row in raw]
+    line = dots[baseline].x if baseline in dots else None
+    names = sorted({name for row in raw for name in row.get("test") or {}}, key=lambda name: (name != metric, name))
+    ladder = Ladder(metric=metric, higher_is_better=higher, baseline=baseline, groups=(), plot=plot, line=line, metrics=tuple(names))
+    groups = []
+    for group, heading in STAGES.items():
+        members = sorted((row for row in rows if row.group == group), key=lambda row: (ladder.rank(row), row.name))
+        if members:
+            groups.append((group, heading, tuple(members)))
+    return Ladder(
+        metric=metric, higher_is_better=higher, baseline=baseline, groups=tuple(groups), plot=plot, line=line, metrics=tuple(names)
+    )
+
+
+def plain_settings(settings: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return settings as people write them."""
+    return tuple((str(name), f"{value:.4g}" if isinstance(value, float) else str(value)) for name, value in sorted(settings.items()))
+
+
+def _row(row: Mapping[str, Any], metric: str, baseline: str, higher: bool, dot: Dot | None) -> LadderRow:
+    test = row.get("test") or {}
+    return LadderRow(
+        name=str(row["name"]),
+        group=group_of(row),
+        settings=plain_settings(row.get("settings") or {}),
+        seeds=len(row.get("seeds") or ()),
+        failures=tuple((str(failure.get("seed", "")), str(failure.get("error", ""))) for failure in row.get("failures") or ()),
+        dot=dot,
+        test=estimate(test.get(metric)),
+        validation=estimate((row.get("validation") or {}).get(metric)),
+        others={name: estimate(value) for name, value in test.items()},
+        against=_against(row.get("against_baseline"), higher),
+        is_baseline=row["name"] == baseline,
+        parameters=number(row.get("parameters")),
+        train_seconds=number(row.get("train_seconds")),
+        predict_seconds=number(row.get("predict_seconds_per_1000")),
+        memory_mb=number(row.get("peak_memory_mb")),
+    )
+
+
+def _against(value: Mapping[str, Any] | None, higher: bool) -> Against | None:
+    difference = estimate(value, "difference")
+    if value is None or difference is None:
+        return None
+    p = number(value.get("p_corrected"))
+    verdict = (
+        "same" if p is None or p >= SIGNIFICANT or difference.value == 0 else "better" if (difference.value > 0) == higher else "worse"
+    )
+    return Against(
+        difference=difference, p=number(value.get("p")), p_corrected=p, effect_size=number(value.get("effect_size")), verdict=verdict
+    )
+
+
+def failures_of(rows: Sequence[LadderRow]) -> tuple[tuple[str, str, str], ...]:
+    """Return (method, seed, message) of everything that failed."""
+    return tuple((row.name, seed, message) for row in rows for seed, message in row.failures)
