@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from graphfuse.cli import analyse, convert, demo, export, init, inspect, predict, train
+from graphfuse.cli import analyse, compare, convert, demo, export, init, inspect, predict, train
 from graphfuse.cli import list as list_verb
 from graphfuse.cli.console import command, fail_usage
 
@@ -19,11 +19,12 @@ Examples:
   graphfuse convert experiment.yaml --out stores/posts
   graphfuse train experiment.yaml --store stores/posts --out runs/first
   graphfuse predict runs/first --input new.csv --out predictions.parquet
+  graphfuse compare experiment.yaml --store stores/posts --out comparisons/all
   graphfuse analyse runs/first --store stores/posts --out runs/first-analysis"""
 
 # plain help: twice as quick to show as a drawn one, and the same in a pipe
 app = typer.Typer(name="graphfuse", help=HELP, epilog=EXAMPLES, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
-for verb in (demo, init, convert, inspect, train, predict, analyse, export, list_verb):
+for verb in (demo, init, convert, inspect, train, predict, compare, analyse, export, list_verb):
     name = verb.__name__.rpartition(".")[2]
     app.command(name, short_help=verb.__doc__, epilog=f"\b\nExamples:\n{verb.EXAMPLES}")(command(verb))
 app.command("analyze", epilog=f"\b\nExamples:\n{analyse.EXAMPLES}", hidden=True)(command(analyse))

@@ -7,25 +7,20 @@
 What is done is never done again; what failed is tried again whenever the comparison is repeated.
 """
 
-import signal
-import traceback
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import connection
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from graphfuse.comparison.changes import changed_store
+from graphfuse.comparison.isolated import Work, run_isolated
 from graphfuse.comparison.measure import MemoryMeter, Stopwatch, predict_seconds
 from graphfuse.comparison.plan import Row
 from graphfuse.core.build import build
-from graphfuse.core.errors import GraphfuseError
 from graphfuse.core.files import read_json, write_json
-from graphfuse.core.processes import Child, ForkServer
 from graphfuse.core.progress import Progress
 from graphfuse.core.registry import load
 from graphfuse.store.graph_store import GraphStore, open_store
@@ -116,66 +111,24 @@ def run_attempts(job: Job, attempts: Sequence[Attempt], *, workers: int, progres
         workers: How many at a time.
         progress: Called as each starts.
     """
-    waiting = deque(attempt for attempt in attempts if not attempt.is_done(job.out))
-    started = len(attempts) - len(waiting)
-    server = ForkServer([__name__, *_modules(job, waiting)])
-    running: dict[Any, tuple[Child, Attempt]] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                attempt = waiting.popleft()
-                progress(started, len(attempts), attempt.label)
-                attempt.record_file(job.out).unlink(missing_ok=True)  # of a failure before
-                child = server.start(_serve, job, attempt)
-                running[child.pipe] = child, attempt
-                started += 1
-            for pipe in connection.wait(list(running)):
-                child, attempt = running.pop(pipe)
-                _end(child, attempt, job)
-    finally:
-        for child, _ in running.values():
-            child.kill()
+    missing = [attempt for attempt in attempts if not attempt.is_done(job.out)]
+    work = [Work(key=attempt, label=attempt.label, function=make_attempt, arguments=(job, attempt)) for attempt in missing]
+    for attempt in missing:
+        attempt.record_file(job.out).unlink(missing_ok=True)  # of a failure before
+    for piece, outcome in run_isolated(
+        work, workers=workers, preload=modules(job, missing), progress=progress, done=len(attempts) - len(missing)
+    ):
+        if outcome.error is not None:
+            attempt = piece.key
+            failure = {"status": "failed", "row": attempt.row.name, "seed": attempt.seed}
+            write_json(attempt.record_file(job.out), {**failure, "error": outcome.error, "traceback": outcome.traceback})
 
 
-def _modules(job: Job, attempts: Sequence[Attempt] | deque[Attempt]) -> set[str]:
-    """Return the modules of the models to train, for the fork server to import once."""
+def modules(job: Job, attempts: Sequence[Attempt]) -> list[str]:
+    """Return the modules that attempts need, for a process to have imported before its time is taken."""
     found = {load("models", attempt.row.section["name"], job.allowed).__module__ for attempt in attempts}
-    return {*found, load("tasks", job.experiment["task"]["name"], job.allowed).__module__}
-
-
-def _end(child: Child, attempt: Attempt, job: Job) -> None:
-    """Wait for a process, and note why it failed, if it did."""
-    try:
-        failure = child.pipe.recv()
-    except (EOFError, OSError):
-        failure = None
-    code = child.close()
-    if failure is None and not attempt.is_done(job.out):
-        failure = {"error": _death(code), "traceback": ""}
-    if failure:
-        write_json(attempt.record_file(job.out), {"status": "failed", "row": attempt.row.name, "seed": attempt.seed, **failure})
-
-
-def _death(code: int | None) -> str:
-    """Return why a process that said nothing ended."""
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        hint = " Memory may not suffice: lower train.batch_size or --workers." if name == "SIGKILL" else ""
-        return f"The process was ended by {name}.{hint}"
-    return f"The process ended with exit code {code} and said nothing."
-
-
-def _serve(pipe: "connection.Connection[Any, Any]", job: Job, attempt: Attempt) -> None:
-    """Make one attempt: the life of a process. Errors travel as text, since not all of them survive being sent."""
-    try:
-        make_attempt(job, attempt)
-        pipe.send({})
-    except GraphfuseError as error:
-        pipe.send({"error": str(error), "traceback": ""})
-    except MemoryError:
-        pipe.send({"error": "Memory does not suffice. Lower train.batch_size or --workers.", "traceback": traceback.format_exc()})
-    except Exception as error:  # noqa: BLE001  (whatever a model comes to, the others go on)
-        pipe.send({"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()})
+    logs = ["torch.utils.tensorboard"] if find_spec("tensorboard") else []
+    return [__name__, *sorted(found), load("tasks", job.experiment["task"]["name"], job.allowed).__module__, *logs]
 
 
 def make_attempt(job: Job, attempt: Attempt) -> None:
@@ -210,7 +163,6 @@ def make_attempt(job: Job, attempt: Attempt) -> None:
         "peak_memory_mb": peak,
         "notes": summary["notes"],
         "metrics": {split: {name: value["mean"] for name, value in found["metrics"].items()} for split, found in summary["splits"].items()},
-        "torch": torch.__version__,
     }
     write_json(attempt.record_file(out), record)
     watch.stop()

@@ -1,0 +1,91 @@
+"""A comparison in plain sentences: what is best, what beats the baseline beyond chance, what failed."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+SIGNIFICANT = 0.05
+
+
+def conclusions(comparison: Mapping[str, Any]) -> list[str]:
+    """Return one sentence per finding; the best is chosen on validation rows, and judged on test rows.
+
+    Args:
+        comparison: What `comparison.json` holds.
+    """
+    return [*_about_the_best(comparison), *_about_the_others(comparison), *_about_failures(comparison)]
+
+
+def ordered(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows, best on validation first; those that have no value come last."""
+    sign, metric = (-1 if comparison["higher_is_better"] else 1), comparison["metric"]
+
+    def rank(row: Mapping[str, Any]) -> float:
+        value = row["validation"].get(metric) or row["test"].get(metric)
+        return float("inf") if value is None else sign * float(value["mean"])
+
+    return sorted(comparison["rows"], key=rank)
+
+
+def verdict(row: Mapping[str, Any], higher_is_better: bool) -> str:
+    """Return `better`, `worse` or `alike`: after correction for many comparisons; "" where nothing is known."""
+    against = row["against_baseline"]
+    if against is None or against["p_corrected"] is None:
+        return ""
+    if against["p_corrected"] >= SIGNIFICANT:
+        return "alike"
+    return "better" if (against["difference"] > 0) == higher_is_better else "worse"
+
+
+def _about_the_best(comparison: Mapping[str, Any]) -> Iterator[str]:
+    metric, baseline = comparison["metric"], comparison["baseline"]
+    best = next((row for row in ordered(comparison) if row["kind"] == "model" and metric in row["test"]), None)
+    if best is None:
+        return
+    where = "on validation rows" if metric in best["validation"] else "on test rows (there are no validation rows, so this flatters it)"
+    yield f"Best {where}: {best['name']}, with a test {metric} of {_value(best['test'][metric])}."
+    against = best["against_baseline"]
+    if best["name"] == baseline or against is None:
+        return
+    change = f"{against['difference']:+.4f}{_range(against['low'], against['high'])}"
+    words = {
+        "better": f"It beats the baseline, {baseline}, beyond chance: {change}, corrected p {_p(against['p_corrected'])}.",
+        "worse": f"It is worse than the baseline, {baseline}, beyond chance: {change}, corrected p {_p(against['p_corrected'])}.",
+        "alike": f"Its difference from the baseline, {baseline}, may be chance: {change}, corrected p {_p(against['p_corrected'])}.",
+        "": f"Its difference from the baseline, {baseline}, is {change}.",
+    }
+    yield words[verdict(best, comparison["higher_is_better"])]
+
+
+def _about_the_others(comparison: Mapping[str, Any]) -> Iterator[str]:
+    models = [row for row in ordered(comparison) if row["kind"] == "model" and row["against_baseline"]]
+    for kind, words in (("better", "better than"), ("worse", "worse than")):
+        names = [row["name"] for row in models if verdict(row, comparison["higher_is_better"]) == kind]
+        if len(models) > 1:
+            listed = f": {', '.join(names)}" if names else ""
+            yield f"Beyond chance {words} {comparison['baseline']}: {len(names)} of {len(models)} models{listed}."
+
+
+def _about_failures(comparison: Mapping[str, Any]) -> Iterator[str]:
+    for row in comparison["rows"]:
+        for error, seeds in _by_error(row["failures"]).items():
+            first = next(iter(error.splitlines()), "")
+            yield f"{row['name']} failed with seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}: {first}"
+
+
+def _by_error(failures: list[Mapping[str, Any]]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for failure in failures:
+        found.setdefault(str(failure["error"]), []).append(int(failure["seed"]))
+    return found
+
+
+def _value(value: Mapping[str, Any]) -> str:
+    return f"{value['mean']:.4f}{_range(value['low'], value['high'])}"
+
+
+def _range(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f" [{low:.4f}, {high:.4f}]"
+
+
+def _p(p: float) -> str:
+    return f"{p:.4f}" if p >= 0.0001 else "below 0.0001"
