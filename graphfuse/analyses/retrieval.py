@@ -61,7 +61,7 @@ class Retrieval(Analysis):
         ranks = partner_ranks(views[query].vector[both], views[partner].vector[both])
         if not len(ranks):
             return []
-        more = {"query": query, "partner": partner, "count": len(ranks)}
+        more: dict[str, str | int] = {"query": query, "partner": partner, "count": len(ranks)}
         frames = [score_rows("retrieval", "modality", samples[both.numpy()], query, 1 / ranks.double().numpy(), rank=ranks.numpy(), **more)]
         chance = chance_scores(len(ranks), self.k)
         for metric, scores in rank_scores(ranks, self.k).items():

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, cast
 
 import torch
 from annotated_types import Ge
@@ -72,7 +72,7 @@ class MultimodalVAEFusion(FusionModule):
     def fit_train(self, rows: Rows) -> None:
         """Learn the scale of what is reconstructed."""
         for name, pooled in pooled_rows(rows, self.node_types)[0].items():
-            self.standardize[name].fit(pooled)
+            cast("Standardize", self.standardize[name]).fit(pooled)
 
     def forward(
         self, batch: Batch, edge_weight_dict: EdgeWeights | None = None, node_weight_dict: NodeWeights | None = None

@@ -51,9 +51,10 @@ def contrast(
 ) -> Tensor:
     """Return InfoNCE, mean over pairs of modalities; samples that lack one of a pair are left out of it.
 
-    Compared are the views that the model gives, else its embeddings of one modality at a time.
+    Compared are the views that the model gives and learns, else its embeddings of one modality at a time.
     """
-    views = modality_views(network, batch, node_weight_dict, output)
+    learned = any(vector.requires_grad for vector in output.views.values())
+    views = modality_views(network, batch, node_weight_dict, output if learned else replace(output, views={}))
     terms = [
         info_nce(views[one].vector, views[other].vector, temperature, views[one].has & views[other].has) for one, other in view_pairs(views)
     ]
@@ -66,7 +67,8 @@ def consistency(
     """Return how far the prediction without one modality is from that of all, which is the teacher.
 
     Each sample that has two or more modalities loses one of them, drawn anew in every epoch. The teacher learns nothing from it, as in
-    "Distilling the Knowledge in a Neural Network" (Hinton et al., 2015, arXiv:1503.02531).
+    "Distilling the Knowledge in a Neural Network" (Hinton et al., 2015, arXiv:1503.02531). Where decisions are combined by what is no
+    function of parameters (a vote), those of the experts that are left are held against the combined one.
     """
     assert network.schema is not None, "a network that was built for a store has its schema"
     assert output.logits is not None, "a FusionNetwork gives logits"
@@ -76,7 +78,14 @@ def consistency(
     weights = _without(batch, by_modality, lost, node_weight_dict)
     without = network(batch, None, weights)
     kind = network.target.kind if network.target else "classification"
-    return disagreement(without.logits, output.logits, kind, lost >= 0)
+    if without.logits.requires_grad or not without.experts:
+        return disagreement(without.logits, output.logits, kind, lost >= 0)
+    terms = []
+    for name, logits in without.experts.items():
+        node_types = [found for found in by_modality.get(name, (name,)) if found in batch.node_types]
+        left = has_any(batch, node_types, weights) if node_types else torch.ones_like(lost, dtype=torch.bool)
+        terms.append(disagreement(logits, output.logits, kind, left & (lost >= 0)))
+    return torch.stack(terms).mean()
 
 
 def drawn_modality(has: Tensor, seed: int, epoch: int, batch: Batch) -> Tensor:

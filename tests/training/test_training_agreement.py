@@ -132,7 +132,7 @@ def test_the_draw_depends_on_seed_epoch_and_position_only(store):
         assert not torch.equal(drawn_modality(all_there, seed, epoch, whole), lost)
 
 
-@pytest.mark.parametrize("name", ["concat", "relational_attention", "two_tower", "hybrid", "multimodal_vae"])
+@pytest.mark.parametrize("name", ["concat", "relational_attention", "two_tower", "hybrid", "multimodal_vae", "average"])
 def test_any_model_learns_by_both(store, batch, name):
     torch.manual_seed(0)
     task = Classification()
@@ -146,6 +146,43 @@ def test_any_model_learns_by_both(store, batch, name):
     more.backward()
     slopes = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
     assert slopes and all(slope.isfinite().all() for slope in slopes)
+
+
+class Voting(FusionModule):
+    """One expert per modality, and a decision that is no function of parameters."""
+
+    out_channels = 2
+    decides = True
+
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.ModuleDict({"text_span": torch.nn.Linear(4, 2), "image_region": torch.nn.Linear(3, 2)})
+
+    def forward(self, batch, edge_weight_dict=None, node_weight_dict=None):
+        pooled = pool(batch, TYPES, node_weight_dict)
+        experts = {name: self.layers[name](part.mean) for name, part in pooled.items()}
+        votes = sum(pooled[name].has * logits.sign() for name, logits in experts.items()).detach()
+        return FusionOutput(embedding=votes, logits=votes, experts=experts)
+
+
+def test_experts_under_a_vote_agree_with_it_where_the_others_are_lost(store, batch):
+    torch.manual_seed(0)
+    network = FusionNetwork(Voting(), 2, schema=store.schema, target=store.target)
+    output, found = added(network, batch, replace(SETTINGS, consistency=1.0))
+    there = has(batch)
+    lost = drawn_modality(torch.stack(list(there.values())), 0, 1, batch)
+    terms = [disagreement(output.experts[name], output.logits, "classification", lost == 1 - number) for number, name in enumerate(TYPES)]
+    torch.testing.assert_close(found.penalties["consistency"], sum(terms) / 2)
+    found.penalties["consistency"].backward()
+    assert all(layer.weight.grad.abs().sum() > 0 for layer in network.body.layers.values())
+
+
+def test_views_that_are_not_learned_leave_contrast_to_the_embeddings(network, batch):
+    output = network(batch)
+    fixed = replace(output, views={name: torch.ones(24, 3) for name in TYPES})
+    settings = replace(SETTINGS, contrast=1.0)
+    found = [with_agreement(given, network, batch, None, settings, 0, 1).penalties["contrast"] for given in (fixed, output)]
+    torch.testing.assert_close(*found)
 
 
 @pytest.mark.parametrize("name", ["toy_training:ToyFusion", "two_tower"])
