@@ -50,7 +50,7 @@ def with_missing(batch: Batch, schema: GraphSchema, rates: Mapping[str, float], 
         included: Which samples of the store the change applies to.  [num_samples_of_store]
         seed: Seed of the draws.
     """
-    kept = {}
+    kept: dict[str, Tensor] = {}
     for modality, rate in rates.items():
         gone = torch.from_numpy(uniform(seed, MISSING, _number(schema, modality), batch.position.numpy()) < rate)
         stays = ~(gone & included[batch.position])
