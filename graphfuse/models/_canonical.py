@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, cast
 
 import torch
 from annotated_types import Ge, Le
@@ -64,7 +64,7 @@ class CanonicalFusion(FusionModule):
         has = torch.cat([pooled[name].has for name in self.maps], dim=1)
         fitted = self._fit(views, has, y, self.num_components)
         for name, mean, weight in zip(self.maps, fitted.means, fitted.maps, strict=True):
-            self.maps[name].fit(mean, weight)
+            cast("FittedMap", self.maps[name]).fit(mean, weight)
 
     def forward(
         self, batch: Batch, edge_weight_dict: EdgeWeights | None = None, node_weight_dict: NodeWeights | None = None

@@ -79,7 +79,7 @@ class StandardInputs(FittedModule):
 
     def _standardised(self, pooled: dict[str, Pooled]) -> dict[str, Pooled]:
         sizes = list(self.channels.values())
-        parts = zip(self.node_types, self.mean.split(sizes), self.scale.split(sizes), strict=True)
+        parts = zip(self.node_types, torch.split(self.mean, sizes), torch.split(self.scale, sizes), strict=True)
         return {
             name: Pooled(mean=pooled[name].has * (pooled[name].mean - mean) / scale, has=pooled[name].has) for name, mean, scale in parts
         }

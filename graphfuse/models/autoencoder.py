@@ -83,7 +83,7 @@ class AutoencoderFusion(FusionModule):
 
     def encode(self, pooled: dict[str, Pooled], kept: Tensor) -> Tensor:
         """Return the code of the modalities that are kept (1) and not hidden (0): [batch_size, num_types] -> [batch_size, hidden_channels]."""
-        columns = kept.split(1, dim=1)
+        columns = kept.unsqueeze(2).unbind(dim=1)
         features = [part.mean * column for part, column in zip(pooled.values(), columns, strict=True)]
         seen = [part.has * column for part, column in zip(pooled.values(), columns, strict=True)]
         return self.encoder(torch.cat([self.input_dropout(torch.cat(features, dim=1)), *seen], dim=1))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 from torch import Tensor
 
@@ -40,19 +41,16 @@ class CcaModel(CanonicalModel):
     def _pair(self, schema: GraphSchema) -> tuple[str, str]:
         """Return the two node types: those that are named, else the first two that come from different modalities."""
         known, modality = need_types(schema, "cca", least=2), schema.modality_by_node_type
+        named = {"first": self.first, "second": self.second}
         problems = [
-            f"model.{setting}: {name} is not a node type with features. {suggest(name, known)}"
-            for setting, name in (("first", self.first), ("second", self.second))
-            if name and name not in known
+            f"model.{key}: '{name}' is no node type with features. {suggest(name, known)}"
+            for key, name in named.items()
+            if name not in ("", *known)
         ]
         if problems:
             raise ConfigError(problems)
-        first = self.first or next(name for name in known if name != self.second and _differ(modality, name, self.second))
-        second = self.second or next((name for name in known if _differ(modality, name, first)), first)
-        if first == second:
-            raise ConfigError(f"model.second: cca needs two node types of different modalities (got {first} twice). Name another.")
-        return first, second
-
-
-def _differ(modality: dict[str, str], name: str, other: str) -> bool:
-    return not other or modality[name] != modality[other]
+        for first, second in permutations(known, 2):
+            chosen = self.first in ("", first) and self.second in ("", second)
+            if chosen and (modality[first] != modality[second] or (self.first and self.second)):
+                return first, second
+        raise ConfigError("model.first, model.second: cca needs two node types, of different modalities where one is left open. Name both.")

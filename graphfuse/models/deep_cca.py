@@ -122,7 +122,8 @@ class RunningAlignment(nn.Module):
             if self.training:
                 self._update([output.detach() for output in outputs], has.detach())
             covariance = self.moments / expanded(self.counts.clamp(min=torch.finfo(self.counts.dtype).tiny), self.sizes)
-            maps, _ = multiset_maps(covariance + self.ridge * torch.eye(sum(self.sizes)), self.sizes, self.sizes[0])
+            covariance.diagonal().add_(self.ridge)
+            maps, _ = multiset_maps(covariance, self.sizes, self.sizes[0])
         centred = [output - mean for output, mean in zip(outputs, self.mean, strict=True)]
         return [has[:, [i]] * (x @ weight.to(x.dtype)) for i, (x, weight) in enumerate(zip(centred, maps, strict=True))]
 

@@ -7,6 +7,7 @@ squares ("Canonical ridge and econometrics of joint production", Vinod, Journal 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -71,7 +72,7 @@ def maxvar(views: Sequence[Tensor], num_components: int, *, shrinkage: float = 0
         has: Which rows have which view, None for all.  [num_rows, num_views]
     """
     has = _shared_rows(_presence(views, has))
-    parts = [_centred(view, rows) for view, rows in zip(views, has.unbind(dim=1), strict=True)]
+    parts = _all_centred(views, has)
     white = [_whitener(_covariance(x, rows), shrinkage) for (_, x), rows in zip(parts, has.unbind(dim=1), strict=True)]
     # a row with two of three views counts as much as a row with all
     share = has.sum(dim=1, keepdim=True).clamp(min=1).double().rsqrt()
@@ -86,16 +87,10 @@ def multiset(views: Sequence[Tensor], num_components: int, *, shrinkage: float =
     """Fit multi-set CCA: directions whose covariances, summed over all pairs of views, are largest.
 
     "Canonical analysis of several sets of variables" (Kettenring, Biometrika 1971), under one constraint on the sum of the variances, so
-    that it is one eigenproblem. A pair of views counts over the rows that have both.
-
-    Args:
-        views: Two or more.  [num_rows, channels] each
-        num_components: Most components; the narrowest view bounds them.
-        shrinkage: In [0, 1].
-        has: Which rows have which view, None for all.  [num_rows, num_views]
+    that it is one eigenproblem. A pair of views counts over the rows that have both. Arguments are those of `maxvar`.
     """
     has = _presence(views, has)
-    parts = [_centred(view, rows) for view, rows in zip(views, has.unbind(dim=1), strict=True)]
+    parts = _all_centred(views, has)
     sizes = [view.size(1) for view in views]
     covariance = second_moments([x for _, x in parts]) / expanded((has.T.double() @ has.double() - 1).clamp(min=1), sizes)
     maps, strengths = multiset_maps(covariance, sizes, num_components, shrinkage=shrinkage)
@@ -113,10 +108,11 @@ def multiset_maps(
         num_components: Most components; the narrowest view bounds them.
         shrinkage: In [0, 1].
     """
-    blocks = [rows.split(list(sizes), dim=1)[number] for number, rows in enumerate(covariance.double().split(list(sizes)))]
-    white = [_whitener(block, shrinkage) for block in blocks]
-    whole = torch.block_diag(*white)
-    between = expanded(1 - torch.eye(len(sizes), dtype=whole.dtype), sizes) * (whole.T @ covariance.double() @ whole)
+    covariance, same = covariance.double(), torch.eye(len(sizes), dtype=torch.double, device=covariance.device)
+    edges = [0, *accumulate(sizes)]
+    white = [_whitener(covariance[start:end, start:end], shrinkage) for start, end in pairwise(edges)]
+    whole: Tensor = torch.block_diag(*white)  # type: ignore[no-untyped-call]  # torch's stub
+    between = expanded(1 - same, sizes) * (whole.T @ covariance @ whole)
     strengths, directions = _leading(between, min(num_components, *sizes))
     return _unwhitened(white, directions * len(sizes) ** 0.5), strengths
 
@@ -129,7 +125,7 @@ def second_moments(views: Sequence[Tensor]) -> Tensor:
 
 def expanded(pairs: Tensor, sizes: Sequence[int]) -> Tensor:
     """Give every pair of channels the value of their pair of views: [num_views, num_views] -> [all channels, all channels]."""
-    repeats = torch.tensor(sizes)
+    repeats = torch.tensor(sizes, device=pairs.device)
     return pairs.repeat_interleave(repeats, dim=0).repeat_interleave(repeats, dim=1)
 
 
@@ -145,7 +141,7 @@ def gma(
     """Fit generalised multiview analysis: directions that tell targets apart in every view, and alike in all.
 
     "Generalized Multiview Analysis: A Discriminative Latent Space" (Sharma et al., CVPR 2012), its form after linear discriminant analysis:
-    scatter between classes against scatter within, and products of the views' class means (here weighted by class size) between views.
+    scatter between classes against scatter within, and products of the views' class means, weighted by class size, between views.
     For one-hot targets, what lies between classes is what a regression on the targets explains; so any targets will do.
 
     Args:
@@ -173,9 +169,11 @@ def gma(
         means.append(mean)
         slopes.append(slope @ white[-1])
     stacked = torch.cat(slopes, dim=1)
-    same = torch.eye(len(views), dtype=stacked.dtype)
+    same = torch.eye(len(views), dtype=stacked.dtype, device=stacked.device)
     between = stacked.T @ spread @ stacked * expanded(same + coupling * (1 - same), [view.size(1) for view in views])
     strengths, directions = _leading(between, min(num_components, *(view.size(1) for view in views)))
+    # what tells no targets apart is no direction at all
+    directions = directions * (strengths > RANK * strengths[0])
     return CanonicalMaps(means=tuple(means), maps=_unwhitened(white, directions), strengths=strengths)
 
 
@@ -198,17 +196,18 @@ def total_correlation(first: Tensor, second: Tensor, weight: Tensor | None = Non
     total, counts = counts.sum().clamp(min=1), counts.unsqueeze(-1)
     x, y = (view.double() - (view.double() * counts).sum(dim=0) / total for view in (first, second))
     rows = (total - 1).clamp(min=1)
-    factors = [
-        torch.linalg.cholesky_ex(view.T @ (view * counts) / rows + ridge * torch.eye(view.size(1), dtype=view.dtype))[0] for view in (x, y)
-    ]
-    half = torch.linalg.solve_triangular(factors[0], x.T @ (y * counts) / rows, upper=False)
-    whitened = torch.linalg.solve_triangular(factors[1], half.mT, upper=False)
-    return torch.linalg.svdvals(whitened).sum().to(first.dtype)
+    lower1, lower2 = (torch.linalg.cholesky_ex(_ridged(view.T @ (view * counts) / rows, ridge))[0] for view in (x, y))
+    half = torch.linalg.solve_triangular(lower1, x.T @ (y * counts) / rows, upper=False)
+    return torch.linalg.svdvals(torch.linalg.solve_triangular(lower2, half.mT, upper=False)).sum().to(first.dtype)
+
+
+def _ridged(covariance: Tensor, ridge: float) -> Tensor:
+    return covariance + ridge * torch.eye(covariance.size(0), dtype=covariance.dtype, device=covariance.device)
 
 
 def _presence(views: Sequence[Tensor], has: Tensor | None) -> Tensor:
     """Return which rows have which view, as booleans.  [num_rows, num_views]."""
-    return torch.ones(views[0].size(0), len(views), dtype=torch.bool) if has is None else has > 0
+    return views[0].new_ones(views[0].size(0), len(views)) > 0 if has is None else has > 0
 
 
 def _shared_rows(has: Tensor) -> Tensor:
@@ -223,6 +222,10 @@ def _centred(view: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     x = torch.where(rows[:, None], view.double(), 0.0)
     mean = x.sum(dim=0) / max(int(rows.sum()), 1)
     return mean, torch.where(rows[:, None], x - mean, 0.0)
+
+
+def _all_centred(views: Sequence[Tensor], has: Tensor) -> list[tuple[Tensor, Tensor]]:
+    return [_centred(view, rows) for view, rows in zip(views, has.unbind(dim=1), strict=True)]
 
 
 def _covariance(centred: Tensor, rows: Tensor) -> Tensor:
@@ -246,5 +249,5 @@ def _leading(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 def _unwhitened(white: Sequence[Tensor], directions: Tensor) -> tuple[Tensor, ...]:
     """Return the map of each view from directions in the space of all whitened views side by side."""
-    parts = directions.split([w.size(1) for w in white])
+    parts = torch.split(directions, [w.size(1) for w in white])
     return tuple(w @ part for w, part in zip(white, parts, strict=True))
