@@ -75,7 +75,7 @@ class LowRankProduct(nn.Module):
         product: Tensor | None = None
         for vector, factor in zip(vectors, self.factors, strict=True):
             with_one = nn.functional.pad(vector, (1, 0), value=1.0)
-            part = (with_one @ factor.flatten(1)).unflatten(-1, factor.shape[1:])  # [batch_size, rank, out_channels]
+            part = (with_one @ factor.flatten(1)).view(-1, *factor.shape[1:])  # [batch_size, rank, out_channels]
             product = part if product is None else product * part
         if product is None:
             raise ValueError("There must be at least one vector to fuse.")

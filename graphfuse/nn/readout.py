@@ -51,7 +51,7 @@ class AttentionReadout(nn.Module):
         index = torch.cat([batch[name].batch for name in x_dict])
         weight = torch.cat([weights.get(name, value.new_ones(value.size(0))) for name, value in x_dict.items()]) if weights else None
         share = weighted_softmax(self.score(x), index, batch.num_graphs, weight)  # [num_nodes, heads]
-        pooled = x.unflatten(-1, (self.heads, -1)) * share.unsqueeze(-1)
+        pooled = x.view(x.size(0), self.heads, x.size(1) // self.heads) * share.unsqueeze(-1)
         return weighted_sum(pooled.flatten(1), index, batch.num_graphs)
 
 

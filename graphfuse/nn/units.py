@@ -83,7 +83,7 @@ class UnitAttention(nn.Module):
 
     def __init__(self, channels: int, heads: int = 4, *, product: bool = False, dropout: float = 0.0) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.width = heads, channels // heads
         self.query = nn.Linear(channels, channels)
         self.key = nn.Linear(channels, channels)
         self.value = nn.Linear(channels, channels)
@@ -105,7 +105,7 @@ class UnitAttention(nn.Module):
         """
         query, key = self.query(x), self.key(source)
         # 1. Scaled dot product per head.  [batch_size, heads, num_units, num_sources]
-        score = self._split(query) @ self._split(key).transpose(-1, -2) / math.sqrt(query.size(-1) // self.heads)
+        score = self._split(query) @ self._split(key).transpose(-1, -2) / math.sqrt(self.width)
         # 2. The product of both ends.  [batch_size, num_units, num_sources, channels]
         product = None
         if self.mix is not None and self.product_score is not None:
@@ -115,9 +115,9 @@ class UnitAttention(nn.Module):
         share = self.dropout(block_softmax(score, weight[:, None, None]))
         found = share @ self._split(self.value(source))
         if product is not None:
-            found = found + torch.einsum("bhqk,bqkhc->bhqc", share, product.unflatten(-1, (self.heads, -1)))
+            found = found + torch.einsum("bhqk,bqkhc->bhqc", share, product.view(*product.shape[:3], self.heads, self.width))
         return self.out(found.transpose(1, 2).flatten(2))
 
     def _split(self, values: Tensor) -> Tensor:
         """Split channels into heads: [batch_size, n, channels] -> [batch_size, heads, n, channels / heads]."""
-        return values.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return values.view(*values.shape[:2], self.heads, self.width).transpose(1, 2)
