@@ -42,6 +42,10 @@ class Decisions:
     hidden: Tensor
     """What each expert decided from.  [batch_size, num_experts, hidden_channels]"""
 
+    def detached(self) -> "Decisions":
+        """Return the same decisions as facts, through which no gradient reaches the experts."""
+        return Decisions(logits=self.logits.detach(), has=self.has.detach(), hidden=self.hidden.detach())
+
 
 class LateFusion(FusionModule):
     """One expert per modality, each trained by the task's loss alone; how they become one decision is up to the method.
@@ -51,8 +55,6 @@ class LateFusion(FusionModule):
     """
 
     decides = True
-    joint: ClassVar[bool] = False
-    """Whether the common decision trains the experts too; else each expert learns as if it were alone."""
 
     prior: Tensor
 
@@ -75,13 +77,12 @@ class LateFusion(FusionModule):
         """Fuse a batch; edges are not looked at."""
         # 1. Every expert decides.  [batch_size, num_experts, num_logits]
         decisions = self.experts_decide(batch, node_weight_dict)
-        # 2. Their decisions become one.  [batch_size, num_logits]
+        experts = dict(zip(self.node_types, decisions.logits.unbind(dim=1), strict=True))
+        # 2. Their decisions become one; in training each expert learns as if it were alone.  [batch_size, num_logits]
+        if self.training:
+            decisions = decisions.detached()
         logits = self.or_prior(self.combine(decisions), decisions.has)
-        return FusionOutput(
-            embedding=decisions.logits.flatten(1),
-            logits=logits.detach() if self.training and not self.joint else logits,
-            experts=dict(zip(self.node_types, decisions.logits.unbind(dim=1), strict=True)),
-        )
+        return FusionOutput(embedding=decisions.logits.flatten(1), logits=logits, experts=experts)
 
     def combine(self, decisions: Decisions) -> Tensor:
         """Return one decision per sample [batch_size, num_logits]; any finite one where a sample has no expert."""

@@ -1,6 +1,6 @@
 """Late fusion by an autoencoder over the experts' decisions, read from any subset of them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -56,7 +56,7 @@ class DecisionAutoencoderFusion(LateFusion):
         decisions = self.experts_decide(batch, node_weight_dict)
         experts = dict(zip(self.node_types, decisions.logits.unbind(dim=1), strict=True))
         if self.training:
-            decisions = replace(decisions, logits=decisions.logits.detach())
+            decisions = decisions.detached()
         told = evidence(self.kind, decisions.logits, self.prior)
         # 2. Encode those that are there, in training without some of them.  [batch_size, code_channels]
         code = self.code(told, self._shown(decisions.has))

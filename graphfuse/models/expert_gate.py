@@ -1,7 +1,6 @@
 """Late fusion by a learned gate that says, sample by sample, how much each expert counts."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,30 +21,26 @@ class ExpertGateModel(LateModel):
 
 
 class ExpertGateFusion(LateFusion):
-    """The gate hears all modalities but adds up what each says, so that no combination of them decides: fusion stays late.
+    """Each modality bids for its expert, and the shares are the softmax of the bids.
 
-    With a gate that sees products of modalities, two constant experts (always yes, always no) could follow any rule.
+    A gate over products of modalities, or one that trains the experts, could follow any rule with two constant experts (always
+    yes, always no). Here experts learn alone and bid alone, so that "probability above t" is a sum over modalities,
+    `sum of exp(bid) * (probability - t) > 0`: fusion stays late.
     """
-
-    joint: ClassVar[bool] = True
 
     def __init__(self, model: LateModel, schema: GraphSchema, decision: Decision) -> None:
         super().__init__(model, schema, decision)
-        count = len(self.node_types)
-        self.gate = nn.ModuleDict({name: _gate(model.hidden_channels, count) for name in self.node_types})
-        self.bias = nn.Parameter(torch.zeros(count))
+        self.gate = nn.ModuleDict({name: _gate(model.hidden_channels) for name in self.node_types})
 
     def combine(self, decisions: Decisions) -> Tensor:
-        """Average by the gate's shares among the experts that are there."""
-        # each modality's say on every expert; an absent one says nothing.  [batch_size, num_experts]
-        said = [gate(hidden) for gate, hidden in zip(self.gate.values(), decisions.hidden.unbind(dim=1), strict=True)]
-        score = self.bias + (torch.stack(said, dim=1) * decisions.has.unsqueeze(-1)).sum(dim=1)
-        return mix(self.kind, decisions.logits, shares(decisions.has, score))
+        """Average by the shares of the experts that are there."""
+        bids = [gate(hidden) for gate, hidden in zip(self.gate.values(), decisions.hidden.unbind(dim=1), strict=True)]
+        return mix(self.kind, decisions.logits, shares(decisions.has, torch.cat(bids, dim=1)))
 
 
-def _gate(channels: int, num_experts: int) -> nn.Sequential:
-    """Return a network [batch_size, channels] -> [batch_size, num_experts] that starts by preferring nobody."""
-    last = nn.Linear(channels, num_experts)
+def _gate(channels: int) -> nn.Sequential:
+    """Return a network [batch_size, channels] -> [batch_size, 1] that starts by bidding the same for all."""
+    last = nn.Linear(channels, 1)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
     return nn.Sequential(nn.Linear(channels, channels), nn.Tanh(), last)
