@@ -76,6 +76,15 @@ def changed_store(path: Path | str, description: Mapping[str, Any]) -> ChangedSt
     return ChangedStore(Path(path), partial(_apply, tuple(_steps(change, plain))), dict(description))
 
 
+def join_changes(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the description of both changes together: lists are joined, of all else the second one's holds."""
+    joined = {**first, **second}
+    for key in ("remove_modalities", "replace", "remove_edge_kinds"):
+        if key in first and key in second:
+            joined[key] = list(dict.fromkeys([*first[key], *second[key]]))
+    return joined
+
+
 def check_names(change: StoreChange, schema: GraphSchema) -> None:
     """Check that every modality and kind of edge is one of the schema's.
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from graphfuse.comparison.changes import join_changes
 from graphfuse.comparison.edge_changes import forward_edge_types
 from graphfuse.comparison.plan import Row, modalities_of
 from graphfuse.comparison.significance import BySeed, Resampler, holm
@@ -36,15 +37,15 @@ class Control:
     """`modality` or `edge_kind` that it is about; empty if it is about all."""
 
 
-def list_controls(schema: GraphSchema, *, graph: bool, seed: int = 0) -> list[Control]:
-    """Return the controls of a model.
+def list_controls(row: Row, schema: GraphSchema, seed: int = 0) -> list[Control]:
+    """Return the controls of a row; one that reads no edges is not asked about them.
 
     Args:
+        row: A model with its settings.
         schema: Node types, modalities and edge types of the store.
-        graph: Whether the model reads edges; without it there is nothing to ask of them.
         seed: Seed of the draws: which edges, which other sample, which noise.
     """
-    modalities = modalities_of(schema)
+    modalities, graph = modalities_left(row, schema), row.stage == "graph"
     controls = _about_edges(seed) if graph and schema.edge_types else []
     controls += [_another_sample(name, seed) for name in modalities if name != "text"]
     # with one modality, nothing would be left
@@ -56,15 +57,17 @@ def list_controls(schema: GraphSchema, *, graph: bool, seed: int = 0) -> list[Co
 
 
 def control_rows(row: Row, schema: GraphSchema, seed: int = 0) -> list[tuple[Control, Row]]:
-    """Return the controls of a row, each with the row to train: the same model, settings and protocol on the changed store.
+    """Return the controls of a row, each with the row to train: the same model, settings and protocol on the changed store."""
+    return [
+        (control, replace(row, name=f"{row.name}, {control.name}", kind="control", change=join_changes(row.change, control.change)))
+        for control in list_controls(row, schema, seed)
+    ]
 
-    Args:
-        row: A row on the store as it is.
-        schema: Node types, modalities and edge types of the store.
-        seed: Seed of the draws.
-    """
-    controls = list_controls(schema, graph=row.stage == "graph", seed=seed)
-    return [(control, replace(row, name=f"{row.name}, {control.name}", kind="control", change=control.change)) for control in controls]
+
+def modalities_left(row: Row, schema: GraphSchema) -> list[str]:
+    """Return the modalities that can tell samples apart and that a row still has, in store order."""
+    removed = row.change.get("remove_modalities", ())
+    return [name for name in modalities_of(schema) if name not in removed]
 
 
 def findings(

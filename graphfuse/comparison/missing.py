@@ -6,16 +6,16 @@ curves, since its network is asked on whole test rows and on those that lack as 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from graphfuse.comparison.changes import changed_store
+from graphfuse.comparison.changes import changed_store, join_changes
+from graphfuse.comparison.controls import modalities_left
 from graphfuse.comparison.curves import Networks, Values, curve, measure
-from graphfuse.comparison.plan import Row, modalities_of
+from graphfuse.comparison.plan import Row
 from graphfuse.core.schema import GraphSchema
 from graphfuse.core.sockets import Task
-from graphfuse.store.graph_store import open_store
 
 TEST, TRAINING, BOTH = "test", "training", "training and test"
 
@@ -36,18 +36,20 @@ class Question:
     task: Task
     metric: str
     """One of the task's metrics."""
+    change: Mapping[str, Any] = field(default_factory=dict)
+    """The change that the networks were trained under, if they were."""
 
 
 def training_rows(row: Row, schema: GraphSchema, rates: Sequence[float], seed: int = 0) -> list[tuple[Absence, Row]]:
     """Return what to train for the curves of missing training rows: train and validation rows lack a modality, test rows do not.
 
     Args:
-        row: A row on the store as it is.
+        row: A row of the comparison.
         schema: Modalities of the store.
         rates: Shares of the samples; 0 is the row itself and left out.
         seed: Seed of which samples lack it.
     """
-    absences = [Absence(modality=modality, rate=rate) for modality in modalities_of(schema) for rate in sorted(set(rates) - {0.0})]
+    absences = [Absence(modality=modality, rate=rate) for modality in modalities_left(row, schema) for rate in sorted(set(rates) - {0.0})]
     return [
         (
             absence,
@@ -55,7 +57,9 @@ def training_rows(row: Row, schema: GraphSchema, rates: Sequence[float], seed: i
                 row,
                 name=f"{row.name}, {absence.rate:.0%} of {absence.modality} missing in training",
                 kind="control",
-                change={"missing": {absence.modality: absence.rate}, "splits": ["train", "validation"], "seed": seed},
+                change=join_changes(
+                    row.change, {"missing": {absence.modality: absence.rate}, "splits": ["train", "validation"], "seed": seed}
+                ),
             ),
         )
         for absence in absences
@@ -112,7 +116,7 @@ def _two_curves(name: str, whole: Values, trained: Mapping[Absence, Networks], q
 
 def _whole(networks: Networks, question: Question) -> Values:
     """Return the metric per seed on the test rows as they are."""
-    return measure(list(networks.values()), open_store(question.store), question.task, question.metric)
+    return measure(list(networks.values()), changed_store(question.store, question.change), question.task, question.metric)
 
 
 def _lacking(networks: Networks, question: Question, absence: Absence) -> Values:
@@ -120,5 +124,5 @@ def _lacking(networks: Networks, question: Question, absence: Absence) -> Values
     values: list[float | None] = []
     for seed, network in networks.items():
         change = {"missing": {absence.modality: absence.rate}, "splits": ["test"], "seed": seed}
-        values += measure([network], changed_store(question.store, change), question.task, question.metric)
+        values += measure([network], changed_store(question.store, join_changes(question.change, change)), question.task, question.metric)
     return values

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from graphfuse.comparison.changes import changed_store
+from graphfuse.comparison.changes import changed_store, join_changes
 from graphfuse.comparison.curves import Networks, curve, measure
 from graphfuse.comparison.missing import TEST, Question
-from graphfuse.store.graph_store import open_store
 
 
 def noise_curves(
@@ -25,12 +24,12 @@ def noise_curves(
         seed: Seed of the noise.
     """
     several = list(networks.values())
-    clean = measure(several, open_store(question.store), question.task, question.metric)
+    clean = measure(several, changed_store(question.store, question.change), question.task, question.metric)
     curves = []
     for modality in modalities:
         points = {0.0: clean}
         for scale in sorted(set(scales) - {0.0}):
-            noisy = changed_store(question.store, {"noise": {modality: scale}, "seed": seed})
-            points[scale] = measure(several, noisy, question.task, question.metric)
+            noisy = join_changes(question.change, {"noise": {modality: scale}, "seed": seed})
+            points[scale] = measure(several, changed_store(question.store, noisy), question.task, question.metric)
         curves.append(curve(name, modality, TEST, points))
     return curves

@@ -1,5 +1,7 @@
 """Controls ask of a model what it can be asked, and their sentences say what the figures say."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from store_of_posts import FORWARD, MATCH, SCHEMA, store_of_posts
@@ -15,8 +17,8 @@ from graphfuse.tasks.classification import Classification
 ROW = Row(name="gatv2", kind="model", stage="graph", section={"name": "gatv2", "heads": 2}, train=TrainSettings(epochs=3))
 
 
-def named(name, *, graph=True, schema=SCHEMA):
-    return next(control for control in list_controls(schema, graph=graph) if control.name == name)
+def named(name):
+    return next(control for control in list_controls(ROW, SCHEMA) if control.name == name)
 
 
 def told(name, difference, low, high, *, metric="macro_f1", higher_is_better=True):
@@ -25,7 +27,7 @@ def told(name, difference, low, high, *, metric="macro_f1", higher_is_better=Tru
 
 
 def test_a_graph_model_is_asked_about_edges_modalities_and_kinds():
-    names = [control.name for control in list_controls(SCHEMA, graph=True)]
+    names = [control.name for control in list_controls(ROW, SCHEMA)]
     assert names[:3] == ["no edges", "edges shuffled", "fully connected"]
     for modality in ("text", "image", "user"):
         assert f"without {modality}" in names
@@ -36,7 +38,7 @@ def test_a_graph_model_is_asked_about_edges_modalities_and_kinds():
 
 
 def test_a_model_without_a_graph_is_not_asked_about_edges():
-    names = [control.name for control in list_controls(SCHEMA, graph=False)]
+    names = [control.name for control in list_controls(replace(ROW, stage="late"), SCHEMA)]
     assert names == [
         "image of another sample",
         "user of another sample",
@@ -51,7 +53,7 @@ def test_the_only_modality_and_the_only_kind_are_not_removed():
         modality_by_node_type={"image_region": "image"},
         edge_types=(("image_region", "near", "image_region"), ("image_region", "rev_near", "image_region")),
     )
-    names = [control.name for control in list_controls(schema, graph=True)]
+    names = [control.name for control in list_controls(ROW, schema)]
     assert names == ["no edges", "edges shuffled", "fully connected", "image of another sample", "noise for image"]
 
 
@@ -69,8 +71,16 @@ def test_a_control_is_the_same_model_under_the_same_protocol():
     assert len({row.folder for row in rows}) == len(rows)
 
 
+def test_a_control_of_a_row_without_some_modalities_is_without_them_too():
+    row = replace(ROW, stage="early", change={"remove_modalities": ["image"]})
+    changes = {control.name: found.change for control, found in control_rows(row, SCHEMA)}
+    assert changes["without text"] == {"remove_modalities": ["image", "text"]}
+    assert changes["noise for text"] == {"remove_modalities": ["image"], "replace": ["text"], "seed": 0}
+    assert not any("image" in name for name in changes)
+
+
 def test_the_draws_have_the_seed_that_was_asked_for():
-    assert {control.change["seed"] for control in list_controls(SCHEMA, graph=True, seed=7) if "seed" in control.change} == {7}
+    assert {control.change["seed"] for control in list_controls(ROW, SCHEMA, seed=7) if "seed" in control.change} == {7}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Curves of missing modalities: real absence, the right rows, and areas as by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from rule_network import network
@@ -45,6 +47,20 @@ def test_training_lacks_a_modality_in_train_and_validation_rows_only():
     assert rows[0][1].change == {"missing": {"text": 0.5}, "splits": ["train", "validation"], "seed": 3}
     assert rows[0][1].name == "gatv2, 50% of text missing in training"
     assert len({row.folder for _, row in rows}) == len(rows)
+
+
+def test_networks_are_asked_under_the_change_that_they_were_trained_under(question):
+    without = replace(question, change={"remove_modalities": ["text"]})
+    (found,) = curves_of_test("blind", {0: network()}, without, ["image"], [1.0])
+    assert found["mean"][0] == found["mean"][1] < 0.8
+    rows = training_rows(replace(ROW, change=without.change), SCHEMA, [0.5])
+    assert rows[0][1].change == {
+        "remove_modalities": ["text"],
+        "missing": {"image": 0.5},
+        "splits": ["train", "validation"],
+        "seed": 0,
+    }
+    assert "text" not in {absence.modality for absence, _ in rows}
 
 
 def test_one_training_serves_two_curves(question):
