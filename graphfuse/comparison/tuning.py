@@ -1,7 +1,8 @@
 """Settings chosen by trials on validation rows: the same budget for every model, and the test rows are not touched.
 
 Proposals are those of the tree-structured Parzen estimator, "Algorithms for Hyper-Parameter Optimization" (Bergstra et al., NeurIPS
-2011), in Optuna. A proposal depends on the trials before it and on their number only, so an interrupted tuning goes on as if it had not been.
+2011), in Optuna. A proposal depends only on the trials before it and on their number, so an interrupted tuning goes on as if it had
+not been.
 """
 
 import json

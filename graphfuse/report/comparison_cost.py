@@ -70,7 +70,7 @@ def cost_plot(ladder: Ladder, cost: str, title: str, width: float, height: float
         [(value, row.test.value if ladder.higher_is_better else -row.test.value) for row, value in known if row.test is not None]
     )
     places = [(x(value), y(row.test.value)) for row, value in known if row.test is not None]
-    labels = _labels([(known[number][0].name, *places[number]) for number in best], width)
+    labels = _labels([(known[number][0].name, *places[number]) for number in best], places, width)
     points = tuple(
         Point(
             name=row.name,
@@ -79,7 +79,7 @@ def cost_plot(ladder: Ladder, cost: str, title: str, width: float, height: float
             colour=colour_of(row.group),
             x=places[number][0],
             y=places[number][1],
-            label=labels.get(row.name) if number in best else None,
+            label=labels.get(row.name),
         )
         for number, (row, value) in enumerate(known)
     )
@@ -87,7 +87,7 @@ def cost_plot(ladder: Ladder, cost: str, title: str, width: float, height: float
         title=title,
         points=points,
         frontier=svg_path([places[number] for number in best]),
-        x_ticks=tuple((x(value), duration(value)) for value in _decades(first, last)),
+        x_ticks=tuple((x(value), duration(value).replace(".0 ", " ")) for value in _decades(first, last)),
         y_ticks=tuple((y(value), tick(value)) for value in ticks),
     )
 
@@ -102,23 +102,22 @@ def _frontier(costs: Sequence[tuple[float, float]]) -> list[int]:
     return found
 
 
-def _labels(named: Sequence[tuple[str, float, float]], width: float) -> dict[str, tuple[float, float, str]]:
-    """Return where names stand beside their points: above to the left, or right of the point where there is no room."""
+def _labels(
+    named: Sequence[tuple[str, float, float]], marks: Sequence[tuple[float, float]], width: float
+) -> dict[str, tuple[float, float, str]]:
+    """Return where names stand beside their points: at the first of four places where nothing else stands, the best method first."""
     placed: dict[str, tuple[float, float, str]] = {}
-    taken: list[tuple[float, float, float]] = []
-    for name, x, y in reversed(named):  # the best first
+    taken: list[tuple[float, float, float]] = []  # left, right and foot of a name
+    for name, x, y in reversed(named):
         wide = text_width(name[:24], 11.5)
-        for anchor, left, down in (
-            ("end", x - wide - 8, -5.0),
-            ("start", x + 8, 13.0),
-            ("end", x - wide - 8, 13.0),
-            ("start", x + 8, -5.0),
-        ):
-            if left < 0 or left + wide > width + 60:
-                continue
-            if all(left + wide < other[0] or left > other[1] or abs(y + down - other[2]) >= LINE for other in taken):
-                placed[name] = (x - 8 if anchor == "end" else x + 8, y + down, anchor)
-                taken.append((left, left + wide, y + down))
+        for anchor, down in (("end", -5.0), ("start", 13.0), ("start", -5.0), ("end", 13.0)):
+            left, foot = (x - wide - 8 if anchor == "end" else x + 8), y + down
+            right = left + wide
+            beside = all(right < mark_x - 5 or left > mark_x + 5 or not foot - LINE < mark_y < foot + 5 for mark_x, mark_y in marks)
+            apart = all(right < other[0] or left > other[1] or abs(foot - other[2]) >= LINE for other in taken)
+            if left >= 0 and right <= width + 60 and beside and apart:
+                placed[name] = (x - 8 if anchor == "end" else x + 8, foot, anchor)
+                taken.append((left, right, foot))
                 break
     return placed
 

@@ -7,21 +7,33 @@ from typing import Any
 
 from graphfuse.core.files import write_bytes
 from graphfuse.report import comparison_words
-from graphfuse.report.comparison_cost import cost_plot
+from graphfuse.report.comparison_cost import CostPlot, cost_plot
 from graphfuse.report.comparison_curves import curve_panels, reliabilities
-from graphfuse.report.comparison_rows import STAGES, Ladder, colour_of, failures_of, read_ladder
+from graphfuse.report.comparison_rows import Ladder, colour_of, failures_of, read_ladder
 from graphfuse.report.comparison_sections import control_tables, heat_tables, tuning_rows
 from graphfuse.report.page import FOLDER, fill
 
 DOTS = 220
-"""Width of a row's dot and whisker, in pixels."""
+"""Width of a row's mark and whisker, in pixels."""
 BAR = 180
 """Width of a control's bar."""
-COST = (330.0, 230.0)
+COST = (330, 230)
 """Width and height of a picture of cost."""
-CURVES = (230.0, 180.0)
-SQUARE = 120.0
+CURVES = (230, 180)
+SQUARE = 120
 """Side of a reliability diagram."""
+TITLES = {
+    "ladder": "The ladder",
+    "failures": "What failed",
+    "cost": "What it costs",
+    "controls": "Does the graph help?",
+    "missing": "When a modality is missing",
+    "noise": "When a modality is noisy",
+    "calibration": "Are they as sure as they should be?",
+    "groups": "Results by group",
+    "tuning": "What tuning found",
+}
+"""Section -> its heading, in the order of the page."""
 
 
 def write_comparison(path: Path, comparison: Mapping[str, Any]) -> None:
@@ -37,52 +49,44 @@ def write_comparison(path: Path, comparison: Mapping[str, Any]) -> None:
 def render_comparison(comparison: Mapping[str, Any]) -> str:
     """Return the page: one file that loads nothing, with every text escaped; it reads without its script."""
     ladder = read_ladder(comparison, DOTS)
-    style = "".join((FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "comparison.css"))
+    parts = _parts(comparison, ladder)
     return fill(
         "comparison.html.j2",
-        style,
+        "".join((FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "comparison.css")),
         (FOLDER / "comparison.js").read_text(encoding="utf-8"),
+        titles={name: title for name, title in TITLES.items() if parts.get(name, True)},
+        parts=parts,
         ladder=ladder,
         best=ladder.best,
         baseline=next((row for row in ladder.rows if row.is_baseline), None),
-        methods=sum(row.group not in ("baseline", "control") for row in ladder.rows),
+        methods=sum(row.is_method for row in ladder.rows),
         num_test=comparison.get("num_test"),
         num_seeds=len(comparison.get("seeds") or ()),
         notes=[str(note) for note in comparison.get("notes") or ()],
-        failures=failures_of(ladder.rows),
-        cost_plots=_cost_plots(ladder),
-        cost_size=COST,
-        controls=control_tables(comparison.get("controls") or (), BAR),
-        damages=_damages(comparison),
-        curve_size=CURVES,
-        diagrams=reliabilities(comparison.get("calibration") or (), SQUARE),
-        square=SQUARE,
-        heats=heat_tables(comparison.get("groups") or (), ladder.higher_is_better),
-        tuning=tuning_rows(comparison.get("tuning") or (), ladder.higher_is_better),
         experiment=json.dumps(comparison["experiment"], indent=2, ensure_ascii=False) if comparison.get("experiment") else "",
-        stages=STAGES,
+        sizes={"dots": DOTS, "bar": BAR, "cost": COST, "curves": CURVES, "square": SQUARE},
         colour_of=colour_of,
-        dots_width=DOTS,
-        bar_width=BAR,
         words=comparison_words,
     )
 
 
-def _cost_plots(ladder: Ladder) -> list[Any]:
+def _parts(comparison: Mapping[str, Any], ladder: Ladder) -> dict[str, Any]:
+    """Return what each section beside the ladder draws; empty where the section is left out."""
+    curves = {kind: (comparison.get(kind) or {}).get("curves") or () for kind in ("missing", "noise")}
+    return {
+        "failures": failures_of(ladder.rows),
+        "cost": _cost_plots(ladder),
+        "controls": control_tables(comparison.get("controls") or (), BAR),
+        "missing": curve_panels(curves["missing"], *CURVES, comparison_words.rate_words),
+        "noise": curve_panels(curves["noise"], *CURVES, comparison_words.scale_words),
+        "calibration": reliabilities(comparison.get("calibration") or (), SQUARE),
+        "groups": heat_tables(comparison.get("groups") or (), ladder.higher_is_better),
+        "tuning": tuning_rows(comparison.get("tuning") or (), ladder.higher_is_better),
+    }
+
+
+def _cost_plots(ladder: Ladder) -> list[CostPlot]:
     """Return skill against the time of training and that of predicting."""
     costs = {"train_seconds": "CPU time of training, per seed", "predict_seconds": "time to predict 1,000 samples"}
     found = [cost_plot(ladder, cost, title, *COST) for cost, title in costs.items()]
     return [plot for plot in found if plot is not None]
-
-
-def _damages(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the two kinds of damage that were tried, with their panels."""
-    kinds = (
-        ("missing", "share of samples without it", comparison_words.rate_words),
-        ("noise", "added noise", comparison_words.scale_words),
-    )
-    found = [
-        {"kind": kind, "axis": axis, "panels": curve_panels((comparison.get(kind) or {}).get("curves") or (), *CURVES, label)}
-        for kind, axis, label in kinds
-    ]
-    return [damage for damage in found if damage["panels"]]

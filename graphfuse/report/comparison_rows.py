@@ -60,6 +60,11 @@ class LadderRow:
     """Per 1,000 samples."""
     memory_mb: float | None
 
+    @property
+    def is_method(self) -> bool:
+        """Whether it is a fusion method, not something that methods are held against."""
+        return self.group not in ("baseline", "control")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ladder:
@@ -82,23 +87,21 @@ class Ladder:
 
     @property
     def best(self) -> LadderRow | None:
-        """The fusion method that is best on validation rows, which is the one to take."""
-        known = [
-            row for row in self.rows if row.group not in ("baseline", "control") and row.validation is not None and row.test is not None
-        ]
+        """The fusion method that is best on validation rows, which is the one to take; without such rows, on test rows."""
+        known = [row for row in self.rows if row.is_method and row.test is not None]
         return min(known, key=self.rank, default=None)
 
     def rank(self, row: LadderRow) -> float:
         """Return what rows are ordered by: low is better, rows without a value come last."""
-        if row.validation is None:
+        found = row.validation or row.test
+        if found is None:
             return math.inf
-        return -row.validation.value if self.higher_is_better else row.validation.value
+        return -found.value if self.higher_is_better else found.value
 
-    def count(self, verdict: str) -> int:
-        """Return how many fusion methods are better or worse than the baseline."""
-        return sum(
-            row.against is not None and row.against.verdict == verdict for row in self.rows if row.group not in ("baseline", "control")
-        )
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """The verdicts of the fusion methods that were held against the baseline."""
+        return tuple(row.against.verdict for row in self.rows if row.against is not None and row.is_method)
 
 
 def number(value: Any) -> float | None:
@@ -191,6 +194,10 @@ def _against(value: Mapping[str, Any] | None, higher: bool) -> Against | None:
     )
 
 
-def failures_of(rows: Sequence[LadderRow]) -> tuple[tuple[str, str, str], ...]:
-    """Return (method, seed, message) of everything that failed."""
-    return tuple((row.name, seed, message) for row in rows for seed, message in row.failures)
+def failures_of(rows: Sequence[LadderRow]) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+    """Return (method, seeds, message) of everything that failed, seeds that failed alike together."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        for seed, message in row.failures:
+            found.setdefault((row.name, message), []).append(seed)
+    return tuple((name, tuple(seeds), message) for (name, message), seeds in found.items())

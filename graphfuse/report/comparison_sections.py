@@ -59,14 +59,13 @@ def control_tables(controls: Sequence[Mapping[str, Any]], width: float) -> tuple
     worths = [Worth(name="", element="", drop=estimate(item, "difference")) for item in controls]
     tables: dict[str, list[Control]] = {}
     for item, row in zip(controls, worth_rows(worths, width), strict=True):
-        parts = [str(item[key]) for key in ("control", "modality", "edge_kind") if item.get(key)]
         tables.setdefault(str(item.get("model", "")), []).append(
             Control(
                 sentence=str(item.get("sentence", "")),
-                what=": ".join([parts[0], ", ".join(parts[1:])] if len(parts) > 1 else parts).replace("__", " ").replace("_", " "),
+                what=str(item.get("description") or item.get("control") or ""),
                 difference=row.worth.drop,
                 bar=row.drop,
-                p=number(item.get("p")),
+                p=number(item.get("p_corrected", item.get("p"))),
             )
         )
     return tuple((model, tuple(rows)) for model, rows in tables.items())

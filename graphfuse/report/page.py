@@ -56,8 +56,20 @@ def fill(template: str, style: str, script: str, **values: Any) -> str:
     environment = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, finalize=_clean, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"figure": figure, "fixed": fixed, "interval": interval, "one_line": one_line, "metric_words": metric_words}
+    environment.filters |= {
+        "figure": figure,
+        "fixed": fixed,
+        "interval": interval,
+        "one_line": one_line,
+        "metric_words": metric_words,
+        "breakable": _breakable,
+    }
     return environment.get_template(template).render(style=Markup(style), script=Markup(script), policy=_policy(style, script), **values)
+
+
+def _breakable(text: str) -> Markup:
+    """Return a name that may go on in the next line after each underscore."""
+    return Markup("_<wbr>").join(text.split("_"))
 
 
 def _policy(style: str, script: str) -> str:
