@@ -1,7 +1,6 @@
 """The protocol from the plan to the table: one store, one split, the same seeds, selection on validation rows only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,37 +8,24 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from graphfuse.comparison.attempts import SPLITS, Attempt, Job, modules, open_for, run_attempts
-from graphfuse.comparison.baselines import majority_outputs
-from graphfuse.comparison.collect import Results, best_on_validation, describe_row, gather_results, hold_against, majority_results
+from graphfuse.comparison.attempts import Job
+from graphfuse.comparison.collect import Results, best_on_validation, describe_row, hold_against
 from graphfuse.comparison.conclusions import conclusions
+from graphfuse.comparison.extras import ask
 from graphfuse.comparison.folder import begin
-from graphfuse.comparison.isolated import Work, run_isolated
-from graphfuse.comparison.plan import Row, plan_rows, shared_training
+from graphfuse.comparison.plan import plan_rows
 from graphfuse.comparison.significance import Resampler
 from graphfuse.comparison.tables import write_tables
-from graphfuse.comparison.tuning import Tuned, require_optuna, tune
+from graphfuse.comparison.training import Setting, train_rows, tune_rows
+from graphfuse.comparison.tuning import require_optuna
 from graphfuse.config import Experiment
 from graphfuse.core.build import build
-from graphfuse.core.errors import InputError
+from graphfuse.core.errors import GraphfuseError, InputError
 from graphfuse.core.files import write_json
 from graphfuse.core.lock import locked
 from graphfuse.core.progress import Progress
-from graphfuse.core.sockets import Task
+from graphfuse.report.comparison_page import write_comparison
 from graphfuse.store.graph_store import GraphStore
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """What every step of a comparison works with."""
-
-    store: GraphStore
-    experiment: Experiment
-    task: Task
-    job: Job
-    seeds: tuple[int, ...]
-    workers: int
-    progress: Progress
 
 
 def compare(store: GraphStore, experiment: Experiment, out: Path, *, workers: int, progress: Progress) -> dict[str, Any]:
@@ -81,11 +67,16 @@ def compare(store: GraphStore, experiment: Experiment, out: Path, *, workers: in
         rows, tuning, tuning_notes = tune_rows(setting, rows)
         # 2. Trainings.
         results = train_rows(setting, rows)
-        # 3. The table.
-        comparison = {**_table(setting, results, [*notes, *tuning_notes]), **({"tuning": tuning} if tuning else {})}
-        # 4. Files; the one that all others can be drawn from comes last.
+        check_trained(results)
+        # 3. The table, and what else is asked.
+        resampler, resampler_notes = make_resampler(setting, results)
+        extras = ask(setting, results, resampler)
+        comparison = describe(setting, results, resampler, [*notes, *tuning_notes, *resampler_notes, *extras.notes])
+        comparison |= extras.parts | ({"tuning": tuning} if tuning else {})
         comparison["conclusions"] = conclusions(comparison)
+        # 4. Files; the one that all others can be drawn from comes last.
         write_tables(out, comparison)
+        write_comparison(out / "comparison.html", comparison)
         write_json(out / "comparison.json", comparison)
     return comparison
 
@@ -105,94 +96,46 @@ def check_test_rows(store: GraphStore) -> None:
         )
 
 
-def tune_rows(setting: Setting, rows: Sequence[Row]) -> tuple[list[Row], list[dict[str, Any]], list[str]]:
-    """Return the rows with the settings that trials found, what `comparison.json` says of the trials, and what readers should know."""
-    trials = setting.experiment.compare.trials
-    trained = [row for row in rows if row.section]
-    if not trials:
-        return list(rows), [], []
-    work = [
-        Work(
-            key=row.name,
-            label=f"{row.name}, {trials} trials",
-            function=tune_row,
-            arguments=(setting.job, row, trials, _fixed(setting, row)),
-        )
-        for row in trained
-    ]
-    preload = modules(setting.job, [Attempt(row=row, seed=0) for row in trained])
-    outcomes = {
-        piece.key: outcome for piece, outcome in run_isolated(work, workers=setting.workers, preload=preload, progress=setting.progress)
-    }
-    tuned: dict[str, Tuned] = {name: outcome.value for name, outcome in outcomes.items() if outcome.error is None}
-    notes = [
-        f"{name} has its settings as given, since tuning failed: {outcome.error}" for name, outcome in outcomes.items() if outcome.error
-    ]
-    chosen = [replace(row, section=tuned[row.name].section, train=tuned[row.name].train) if row.name in tuned else row for row in rows]
-    return chosen, [{"name": row.name, **tuned[row.name].to_json()} for row in trained if row.name in tuned], notes
-
-
-def tune_row(job: Job, row: Row, trials: int, fixed: tuple[str, ...]) -> Tuned:
-    """Choose the settings of a row on validation rows."""
-    task = build("tasks", job.experiment["task"], "task", job.allowed)
-    folder = job.out / "tuning" / row.folder
-    return tune(open_for(job, row), job.experiment, row.section, task, row.train, folder, trials=trials, fixed=fixed, allowed=job.allowed)
-
-
-def train_rows(setting: Setting, rows: Sequence[Row]) -> list[Results]:
-    """Train every row with every seed, where that is not done yet, and return what they left."""
-    attempts = [Attempt(row=row, seed=seed) for seed in setting.seeds for row in rows if row.section]
-    run_attempts(setting.job, attempts, workers=setting.workers, progress=setting.progress)
-    results = []
-    for row in rows:
-        if row.section:
-            results.append(gather_results(setting.job.out, row, setting.seeds))
-        else:
-            outputs = majority_outputs(setting.store, SPLITS)
-            results.append(majority_results(row, outputs, setting.task, setting.store.target, setting.seeds))
-    return results
-
-
-def _fixed(setting: Setting, row: Row) -> tuple[str, ...]:
-    """Return the settings that the experiment gives to this model alone; they are not tuned."""
-    return tuple(setting.experiment.compare.settings.get(row.section["name"], {}))
-
-
 def _without_comparison(experiment: Experiment) -> dict[str, Any]:
     """Return the experiment as runs keep it: what else is compared says nothing about one of them."""
     return {key: value for key, value in experiment.to_json().items() if key != "compare"}
 
 
-def _table(setting: Setting, results: Sequence[Results], notes: Sequence[str]) -> dict[str, Any]:
-    """Return the rows, held against the baseline.
+def check_trained(results: Sequence[Results]) -> None:
+    """Check that something could be trained.
 
     Raises:
-        InputError: If nothing could be trained.
+        InputError: With why nothing could.
     """
     trained = [found for found in results if found.row.section]
     if not any(found.records for found in trained):
-        reasons = {f"{found.row.name}: {error}" for found in trained for error in found.failures.values()}
-        raise InputError("\n".join(["Every training failed:", *(f"  - {reason}" for reason in sorted(reasons))]))
-    metric = setting.task.monitor.removeprefix("-")
+        reasons = sorted({f"{found.row.name}: {error}" for found in trained for error in found.failures.values()})
+        raise InputError("\n".join(["Every training failed:", *(f"  - {reason}" for reason in reasons)]))
+
+
+def make_resampler(setting: Setting, results: Sequence[Results]) -> tuple[Resampler, list[str]]:
+    """Return the resamples of the test rows that every difference is judged by, and what readers should know."""
+    y = next(found["test"].targets() for one in results for found in one.outputs.values())
+    groups, notes = group_numbers(setting.store, setting.experiment)
+    resamples = setting.experiment.compare.resamples
+    return Resampler(setting.task, setting.store.target, setting.metric, y, groups, resamples), notes
+
+
+def describe(setting: Setting, results: Sequence[Results], resampler: Resampler, notes: Sequence[str]) -> dict[str, Any]:
+    """Return the table of `comparison.json`: the rows, held against the baseline."""
     baseline, baseline_notes = choose_baseline(setting, results)
-    y = next(iter(results[-1].outputs.values()))["test"].targets()
-    groups = group_numbers(setting.store)
-    resampler = Resampler(setting.task, setting.store.target, metric, y, groups, setting.experiment.compare.resamples)
     against = hold_against(results, baseline, resampler)
-    run_notes = [
-        f"{found.row.name}: {note}" for found in trained for note in dict.fromkeys(n for r in found.records.values() for n in r["notes"])
-    ]
+    of_runs = {f"{one.row.name}: {note}" for one in results for record in one.records.values() for note in record["notes"]}
     return {
-        "metric": metric,
+        "metric": setting.metric,
         "higher_is_better": not setting.task.monitor.startswith("-"),
         "seeds": list(setting.seeds),
         "baseline": baseline.row.name if baseline else None,
-        "num_test": len(y),
-        "unit": "samples" if groups is None else "groups",
-        "resamples": setting.experiment.compare.resamples,
-        "train": {"threads": shared_training(setting.experiment).threads},
+        "num_test": resampler.num_rows,
+        "unit": resampler.unit,
+        "resamples": resampler.resamples,
         "experiment": setting.experiment.to_json(),
-        "notes": [*notes, *baseline_notes, *run_notes],
+        "notes": [*notes, *baseline_notes, *sorted(of_runs)],
         "rows": [{**describe_row(found), "against_baseline": one} for found, one in zip(results, against, strict=True)],
     }
 
@@ -214,9 +157,21 @@ def choose_baseline(setting: Setting, results: Sequence[Results]) -> tuple[Resul
     return results[-1], ["No single modality could be trained, so the majority row is the baseline."]
 
 
-def group_numbers(store: GraphStore) -> npt.NDArray[np.int64] | None:
-    """Return a number per test row, the same for rows of one group; None if the store knows no groups."""
-    if "group" not in store.samples:
-        return None
-    names = store.samples["group"].iloc[store.indices("test")]
-    return pd.factorize(names)[0].astype(np.int64)
+def group_numbers(store: GraphStore, experiment: Experiment) -> tuple[npt.NDArray[np.int64] | None, list[str]]:
+    """Return a number per test row, the same for rows of one `dataset.group`, and what readers should know; None without groups.
+
+    A store does not keep groups, so the data set is read again.
+    """
+    if experiment.dataset.settings.get("group") is None:
+        return None, []
+    try:
+        manifest = build("datasets", experiment.dataset.to_dict(), "dataset", experiment.allowed).manifest(experiment.folder)
+    except (GraphfuseError, OSError) as error:
+        reason = next(iter(str(error).splitlines()), "")
+        return None, [
+            f"Rows of one dataset.group may be alike, and are treated as if they were not: the data set cannot be read ({reason})."
+        ]
+    groups = dict(zip(manifest.samples["sample_id"], manifest.samples["group"], strict=True))
+    ids = store.samples["sample_id"].iloc[store.indices("test")]
+    # a row without a group is one of its own
+    return pd.factorize(pd.Series([groups.get(name) or f"\0{name}" for name in ids]))[0].astype(np.int64), []

@@ -61,7 +61,9 @@ class Resampler:
         self._task, self._target, self._metric, self._y = task, target, metric, y
         self._groups = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
         self.units = int(self._groups.max()) + 1 if len(y) else 0
-        self._asked = resamples
+        self.num_rows = len(y)
+        self.unit = "samples" if groups is None else "groups"
+        self.resamples = resamples
         self._drawn: dict[int, tuple[Tensor, Array]] = {}
 
     def compare(self, rows: BySeed, others: BySeed) -> Difference | None:
@@ -110,7 +112,7 @@ class Resampler:
         return self._drawn[id(logits)][1]
 
     def _count(self, fast: bool) -> int:
-        return self._asked if fast else min(self._asked, ANY_METRIC)
+        return self.resamples if fast else min(self.resamples, ANY_METRIC)
 
     def _chunks(self, units: npt.NDArray[Any]) -> Iterator[Array]:
         """Yield numbers per unit [num_units, num_resamples] as weights per row, some resamples at a time.  [num_samples, step]."""
@@ -121,13 +123,13 @@ class Resampler:
     @cached_property
     def _swaps(self) -> npt.NDArray[np.uint8]:
         """Whether the predictions of a unit are swapped.  [num_units, num_resamples]."""
-        return np.random.default_rng(0).integers(2, size=(self.units, self._asked), dtype=np.uint8)
+        return np.random.default_rng(0).integers(2, size=(self.units, self.resamples), dtype=np.uint8)
 
     @cached_property
     def _draws(self) -> npt.NDArray[np.uint16]:
         """How often a unit is drawn.  [num_units, num_resamples]."""
         rng = np.random.default_rng(1)
-        drawn = [np.bincount(rng.integers(self.units, size=self.units), minlength=self.units) for _ in range(self._asked)]
+        drawn = [np.bincount(rng.integers(self.units, size=self.units), minlength=self.units) for _ in range(self.resamples)]
         return np.stack(drawn, axis=1).astype(np.uint16)
 
 

@@ -13,8 +13,6 @@ PLAIN = ("name", "model", "stage", "kind")
 COSTS = ("parameters", "train_seconds", "train_seconds_wall", "predict_seconds_per_1000", "peak_memory_mb")
 ESTIMATE = ("mean", "low", "high")
 AGAINST = ("difference", "low", "high", "p", "p_corrected", "effect_size")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How a cell begins that a spreadsheet would run."""
 
 
 def write_tables(out: Path, comparison: Mapping[str, Any]) -> None:
@@ -34,9 +32,8 @@ def to_csv(comparison: Mapping[str, Any]) -> str:
         values = [row[split].get(name, {}).get(part) for split, names in metrics.items() for name in names for part in ESTIMATE]
         against = [(row["against_baseline"] or {}).get(part) for part in AGAINST]
         counts = [len(row["seeds"]), len(row["failures"])]
-        writer.writerow(
-            [_cell(value) for value in (*(row[key] for key in PLAIN), *counts, *(row[key] for key in COSTS), *values, *against)]
-        )
+        # None becomes an empty cell
+        writer.writerow([*(row[key] for key in PLAIN), *counts, *(row[key] for key in COSTS), *values, *against])
     return text.getvalue()
 
 
@@ -90,12 +87,12 @@ def _markdown(comparison: Mapping[str, Any]) -> Iterator[str]:
 
 def legend(comparison: Mapping[str, Any]) -> list[str]:
     """Return what the columns mean."""
-    number = len(comparison["seeds"])
+    number, unit = len(comparison["seeds"]), comparison["unit"]
+    rows = f"{comparison['num_test']:,} test rows, {number} seed{'s' if number > 1 else ''}"
+    swaps = f"approximate randomisation over {unit} ({comparison['resamples']:,} swaps)"
     return [
-        f"{comparison['num_test']:,} test rows, {number} seed{'s' if number > 1 else ''}; in brackets 95 % intervals: of a metric over seeds, "
-        f"of a difference by bootstrap over {comparison['unit']} and seeds.",
-        f"p: approximate randomisation over {comparison['unit']} ({comparison['resamples']:,} swaps), corrected for the number of rows (Holm). "
-        "d: difference over its deviation per sample.",
+        f"{rows}; in brackets 95 % intervals: of a metric over seeds, of a difference by bootstrap over {unit} and seeds.",
+        f"p: {swaps}, corrected for the number of rows (Holm). d: difference over its deviation per sample.",
         "train s: processor seconds; s per 1,000: of predictions, without reading; MB: growth of memory at its highest.",
     ]
 
@@ -109,11 +106,6 @@ def _interval(value: Mapping[str, Any] | None, key: str, sign: str = "") -> str:
 
 def _number(value: float | None, form: str) -> str:
     return "" if value is None else f"{value:{form}}"
-
-
-def _cell(value: Any) -> Any:
-    """Return a cell; a text that a spreadsheet would run is shown as text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else "" if value is None else value
 
 
 def _escaped(text: str) -> str:
