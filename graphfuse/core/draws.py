@@ -1,7 +1,5 @@
 """Random numbers that depend on nothing but their names: the same for a sample alone or in company, now or after a restart."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -19,7 +17,7 @@ def uniform(*names: int | IntArray) -> npt.NDArray[np.float64]:
     Args:
         names: Seed, stream, position ...: whole numbers, or arrays of them that broadcast together.
     """
-    return _fractions(_state(names), 11, 2.0**-53)
+    return (_state(names) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def normal(*names: int | IntArray, width: int) -> npt.NDArray[np.float32]:
@@ -34,11 +32,15 @@ def normal(*names: int | IntArray, width: int) -> npt.NDArray[np.float32]:
     """
     pairs = (width + 1) // 2
     bits = _mix(_state(names)[:, None] + STEP * np.arange(pairs, dtype=np.uint64))  # [num_rows, pairs]
-    # the two halves of one draw are two numbers; 1 - u is never 0
-    radius = np.sqrt(-2 * np.log1p(-_fractions(bits, 32, 2.0**-32)))
-    angle = 2 * np.pi * _fractions(bits & np.uint64(0xFFFFFFFF), 0, 2.0**-32)
-    both = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-    return both[:, :width].astype(np.float32)
+    # two numbers of 24 bits from each draw, which float32 holds exactly; 1 - u is never 0
+    radius = np.sqrt(-2 * np.log1p(-_short(bits >> np.uint64(40))))
+    angle = np.float32(2 * np.pi) * _short(bits & np.uint64(0xFFFFFF))
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)[:, :width]
+
+
+def _short(bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
+    """Return numbers below 2^24 as fractions of it."""
+    return bits.astype(np.float32) * np.float32(2.0**-24)
 
 
 def _state(names: tuple[int | IntArray, ...]) -> npt.NDArray[np.uint64]:
@@ -54,7 +56,3 @@ def _mix(state: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return state ^ (state >> np.uint64(31))
-
-
-def _fractions(bits: npt.NDArray[np.uint64], shift: int, scale: float) -> npt.NDArray[Any]:
-    return (bits >> np.uint64(shift)).astype(np.float64) * scale
