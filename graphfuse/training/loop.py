@@ -150,8 +150,8 @@ def _train_epoch(job: Job, network: FusionNetwork, optimizer: Optimizer, criteri
         optimizer.zero_grad()
         if loss.requires_grad:
             loss.backward()  # type: ignore[no-untyped-call]  # torch's stub
-        if settings.clip_norm:
-            clip_grad_norm_(network.parameters(), settings.clip_norm)
+            if settings.clip_norm:
+                clip_grad_norm_(network.parameters(), settings.clip_norm)
         # 3. Step.
         rate = learning_rate(settings, (epoch - 1) * steps + number, steps)
         for group in optimizer.param_groups:
