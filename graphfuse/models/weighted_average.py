@@ -56,5 +56,5 @@ def best_log_weights(fusion: WeightedFusion, decisions: Decisions, y: Tensor, cr
         return float(value.detach())
 
     with torch.enable_grad():
-        optimizer.step(loss)
+        optimizer.step(loss)  # type: ignore[no-untyped-call]  # torch's stub
     return log_weight.detach().log_softmax(dim=0)
