@@ -1,19 +1,17 @@
 """Graph fusion by means per relation, with a learned gate on every edge and on every kind of edge."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, cast
 
 import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from graphfuse.core.schema import EdgeType, GraphSchema, edge_name
+from graphfuse.core.schema import EdgeType, GraphSchema
 from graphfuse.models._graph import GraphFusion, GraphModel, Passed
-from graphfuse.models._per_relation import PerRelation
 from graphfuse.nn.fusion import Decision
-from graphfuse.nn.gates import PairScore
-from graphfuse.nn.weights import weighted_mean
+from graphfuse.nn.relational import RelationalMean, Slots
 
 OPEN = 3.0
 """Where the gate of a kind starts, before the sigmoid: 0.95."""
@@ -23,16 +21,16 @@ OPEN = 3.0
 class GatedEdgesModel(GraphModel):
     """Relational mean whose messages pass two gates: one per edge, computed from both its ends, and one per edge kind.
 
-    The gate of an edge is a sigmoid over a network of [x_s, x_d, x_s * x_d] (gating as in Marcheggiani and Titov, Encoding
-    Sentences with Graph Convolutional Networks for Semantic Role Labeling, EMNLP 2017, who leave out destination and product).
+    The gate of an edge is a sigmoid over a network of [x_s, x_d, x_s * x_d], after projections of their relation (gates of
+    the source alone: Marcheggiani and Titov, Encoding Sentences with Graph Convolutional Networks, EMNLP 2017).
     """
 
     sparsity: Annotated[float, Ge(0)] = 0.0
     """Price of an open gate: so many times the mean gate is added to the loss."""
 
-    def layer(self, schema: GraphSchema) -> PerRelation:
+    def layer(self, schema: GraphSchema) -> "GatedMean":
         """Return one layer."""
-        return PerRelation(schema.edge_types, lambda: GatedMean(self.hidden_channels))
+        return GatedMean(self.hidden_channels, schema.node_types, schema.edge_types)
 
     def module(self, schema: GraphSchema, decision: Decision) -> "GatedFusion":
         """Return the network for a schema."""
@@ -49,9 +47,9 @@ class GatedFusion(GraphFusion):
 
     @property
     def kind_gates(self) -> dict[EdgeType, float]:
-        """How far the gate of each edge type is open, in [0, 1], mean over layers."""
-        gates = {name: [layer.convs[edge_name(name)].kind.sigmoid() for layer in self.layers] for name in self.edge_types}
-        return {name: torch.stack(values).mean().item() for name, values in gates.items() if values}
+        """How far the gate of each edge type is open, in [0, 1], mean over layers; empty without layers."""
+        gates = [layer.kind.sigmoid() for layer in cast("Iterable[GatedMean]", self.layers)]
+        return dict(zip(self.edge_types, torch.stack(gates).mean(dim=0).tolist(), strict=True)) if gates else {}
 
     def pass_messages(
         self, x_dict: dict[str, Tensor], edge_index_dict: Mapping[EdgeType, Tensor], weights: Mapping[EdgeType, Tensor]
@@ -66,22 +64,27 @@ class GatedFusion(GraphFusion):
         return replace(passed, penalties={"open gates": self.sparsity * mean})
 
 
-class GatedMean(nn.Module):
-    """The mean of gated neighbours, and the node itself.
+class GatedMean(RelationalMean):
+    """RelationalMean with a product term whose messages pass a gate per edge and one per edge kind.
 
     The mean divides by the neighbours, not by their gates: a node hears how many gates are open, and a closed one says nothing.
+
+    Args:
+        channels: Width of every node type.
+        node_types: Node types of the schema.
+        edge_types: Edge types of the schema.
     """
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.gate = PairScore(channels)
-        self.kind = nn.Parameter(torch.tensor(OPEN))
-        self.neighbour = nn.Linear(channels, channels)
-        self.root = nn.Linear(channels, channels, bias=False)
+    def __init__(self, channels: int, node_types: tuple[str, ...], edge_types: tuple[EdgeType, ...]) -> None:
+        super().__init__(channels, channels, node_types, edge_types, product=True)
+        self.gate = nn.Linear(3 * channels, 1)
+        self.kind = nn.Parameter(torch.full((len(edge_types),), OPEN))
 
-    def forward(self, x: tuple[Tensor, Tensor], edge_index: Tensor, edge_weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return new features [num_destinations, channels] and the product of both gates per edge [num_edges]."""
-        source, destination = edge_index
-        gate = self.gate(*x, edge_index).sigmoid() * self.kind.sigmoid()
-        messages = self.neighbour(x[0]).index_select(0, source) * gate.unsqueeze(-1)
-        return weighted_mean(messages, destination, x[1].size(0), edge_weight) + self.root(x[1]), gate
+    def message(self, source_j: Tensor, destination_i: Tensor, slots: Slots) -> Tensor:
+        """Gate every message: [num_edges, channels]."""
+        value, key = torch.split(source_j, self.out_channels, dim=1)
+        product = self.interaction(key, destination_i)
+        gate = self.gate(torch.cat([value, destination_i, product], dim=1)).sigmoid()
+        gate = gate * self.kind.sigmoid().index_select(0, slots.relation).unsqueeze(-1)
+        self._edge_score = gate.squeeze(-1)
+        return gate * (value + product)

@@ -70,11 +70,10 @@ def test_an_edge_that_is_not_there_costs_nothing(name: str) -> None:
 
 def test_the_score_of_an_edge_is_the_product_of_both_gates() -> None:
     network, batch = body("gated_edges", num_layers=1), sample()
-    conv = network.layers[0].convs["__".join(MATCH)]
     before = network(batch).edge_scores[MATCH]
     assert ((before > 0) & (before < network.kind_gates[MATCH])).all()
     with torch.no_grad():
-        conv.kind.fill_(0)
+        network.layers[0].kind.fill_(0)
     assert network.kind_gates[MATCH] == pytest.approx(0.5)
     torch.testing.assert_close(network(batch).edge_scores[MATCH], before * 0.5 / torch.tensor(3.0).sigmoid())
 
@@ -89,8 +88,7 @@ def test_every_kind_starts_open_and_can_be_closed() -> None:
     assert not torch.allclose(network(moved).embedding, network(batch).embedding)
     with torch.no_grad():
         for layer in network.layers:
-            for conv in layer.convs.values():
-                conv.kind.fill_(-200)
+            layer.kind.fill_(-200)
     torch.testing.assert_close(network(moved).embedding, network(batch).embedding)
 
 
