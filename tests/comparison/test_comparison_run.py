@@ -1,0 +1,142 @@
+"""The protocol as a whole: rows, resuming, failing, refusing."""
+
+import csv
+import json
+import multiprocessing
+from pathlib import Path
+
+import pytest
+from torch import equal
+
+from graphfuse.comparison.attempts import read_outputs
+from graphfuse.core.errors import ConfigError, InputError
+from tests.comparison.toy_comparison import HERE, SPLITS, named, run, same, toy_store, written
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory):
+    """A comparison of two models with two seeds."""
+    folder = tmp_path_factory.mktemp("done")
+    store = toy_store(folder / "store")
+    return store, folder / "out", run(store, folder / "out", models=["concat", "relational_mean"], calibration=True)
+
+
+def test_each_modality_alone_and_the_majority_are_always_there(done) -> None:
+    _, out, comparison = done
+    rows = named(comparison)
+    assert list(rows) == ["concat", "relational_mean", "text only", "image only", "majority"]
+    assert {row["kind"] for row in rows.values()} == {"model", "unimodal", "majority"}
+    assert comparison["baseline"] in ("text only", "image only")
+    assert rows[comparison["baseline"]]["against_baseline"] is None
+    assert all(row["against_baseline"] for name, row in rows.items() if name != comparison["baseline"])
+    assert all(row["seeds"] == [0, 1] and not row["failures"] for row in rows.values())
+    assert all(len(row["test"]["macro_f1"]["values"]) == 2 for row in rows.values() if row["kind"] != "majority")
+    assert rows["majority"]["parameters"] == 0
+    assert min(rows["concat"][key] for key in ("train_seconds", "predict_seconds_per_1000", "parameters", "peak_memory_mb")) > 0
+    assert [entry["name"] for entry in comparison["calibration"]] == list(rows)
+
+
+def test_the_text_row_sees_no_picture(done) -> None:
+    """Its predictions are those of the run on a store without pictures, and it does not find what only pictures show."""
+    _, out, comparison = done
+    receipts = {name: json.loads((out / "runs" / name / "seed-0" / "receipt.json").read_text()) for name in ("text-only", "concat")}
+    assert receipts["text-only"]["change"] == {"remove_modalities": ["image"]}
+    assert receipts["concat"]["change"] == {}
+    assert receipts["text-only"]["experiment"]["model"] == receipts["concat"]["experiment"]["model"]
+
+
+def test_the_table_is_written_in_every_form(done) -> None:
+    _, out, comparison = done
+    assert json.loads((out / "comparison.json").read_text()) == json.loads(json.dumps(comparison))
+    with (out / "comparison.csv").open(encoding="utf-8") as file:
+        lines = {line["name"]: line for line in csv.DictReader(file)}
+    for name, row in named(comparison).items():
+        assert float(lines[name]["test_macro_f1_mean"]) == row["test"]["macro_f1"]["mean"]
+    text = (out / "comparison.md").read_text()
+    assert all(f"| {name} |" in text for name in ("concat", "text only", "majority"))
+    assert "relational_mean" in (out / "comparison.html").read_text()
+
+
+def test_what_is_done_is_not_done_again_and_more_can_be_asked_later(done) -> None:
+    store, out, comparison = done
+    before = written(out)
+    assert same(run(store, out, models=["concat", "relational_mean"], calibration=True), comparison)
+    assert written(out) == before
+    more = run(store, out, models=["concat", "cross_attention"], seeds=3)
+    assert list(named(more)) == ["concat", "cross_attention", "text only", "image only", "majority"]
+    assert more["seeds"] == [0, 1, 2]
+    after = written(out)
+    assert {name: after[name] for name in before} == before
+    assert {name.split("/")[1] for name in after.keys() - before.keys() if "seed-0" in name} == {"cross_attention"}
+
+
+def test_workers_change_nothing(done, tmp_path: Path) -> None:
+    store, out, comparison = done
+    several = run(store, tmp_path / "out", workers=3, models=["concat", "relational_mean"], calibration=True)
+    assert same(several, comparison)
+    one, other = (read_outputs(place / "attempts" / "concat" / "seed-1.safetensors") for place in (out, tmp_path / "out"))
+    assert equal(one["test"].logits[0], other["test"].logits[0])
+
+
+def test_a_model_that_fails_is_reported_and_stops_nobody(tmp_path: Path) -> None:
+    store, mended = toy_store(tmp_path / "store"), tmp_path / "mended"
+    models, settings = [f"{HERE}:Broken", f"{HERE}:Deadly", "concat"], {f"{HERE}:Deadly": {"mended": str(mended)}}
+    comparison = run(store, tmp_path / "out", models=models, settings=settings, seeds=1)
+    rows = named(comparison)
+    assert rows["concat"]["seeds"] == [0]
+    assert rows[f"{HERE}:Broken"]["failures"] == [{"seed": 0, "error": "RuntimeError: no network today"}]
+    assert rows[f"{HERE}:Broken"]["against_baseline"] is None
+    assert "SIGKILL" in rows[f"{HERE}:Deadly"]["failures"][0]["error"]
+    assert sum("failed with seed 0" in sentence for sentence in comparison["conclusions"]) == 2
+    (record,) = (tmp_path / "out" / "attempts").glob("*Broken/seed-0.json")
+    assert "in module" in json.loads(record.read_text())["traceback"]
+    # repeated once the cause is gone
+    mended.touch()
+    before = written(tmp_path / "out")
+    rows = named(run(store, tmp_path / "out", models=models, settings=settings, seeds=1))
+    assert rows[f"{HERE}:Deadly"]["failures"] == [] and rows[f"{HERE}:Deadly"]["seeds"] == [0]
+    assert {name: time for name, time in written(tmp_path / "out").items() if name in before} == before
+
+
+def test_nothing_that_can_be_trained_is_an_error_with_its_reasons(tmp_path: Path) -> None:
+    store = toy_store(tmp_path / "store")
+    with pytest.raises(InputError, match="Every training failed:\n  - concat: .*Early stopping needs"):
+        run(toy_store(tmp_path / "other", splits=["train"] * 40 + ["test"] * 8), tmp_path / "out", seeds=1)
+    with pytest.raises(InputError, match=r"needs rows of the split 'test' with a target \(the store has 0 of 56\)"):
+        run(toy_store(tmp_path / "third", splits=SPLITS[:56]), tmp_path / "out-2")
+    assert not (tmp_path / "out-2").exists()
+    assert len(store) == len(SPLITS)
+
+
+def test_an_interruption_ends_the_children_and_is_resumed(tmp_path: Path) -> None:
+    store, started = toy_store(tmp_path / "store"), []
+
+    def stop(done: int, total: int, label: str) -> None:
+        started.append(label)
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(store, tmp_path / "out", workers=2, progress=stop)
+    assert not multiprocessing.active_children()
+    assert not (tmp_path / "out" / "comparison.json").exists()
+    before = written(tmp_path / "out")
+    assert before
+    comparison = run(store, tmp_path / "out")
+    assert {name: time for name, time in written(tmp_path / "out").items() if name in before} == before
+    assert same(comparison, run(store, tmp_path / "whole"))
+
+
+def test_another_store_or_experiment_is_refused_with_what_differs(done, tmp_path: Path) -> None:
+    store, out, _ = done
+    other = toy_store(tmp_path / "store", splits=[*SPLITS, "test"])
+    with pytest.raises(ConfigError, match=r"goes on only with what it was begun with.*\n  store: "):
+        run(other, out)
+    with pytest.raises(ConfigError, match=r"train\.epochs: 2 -> 3"):
+        run(store, out, train={"epochs": 3})
+    with pytest.raises(ConfigError, match=r"concat\.model\.dropout: None -> 0\.2"):
+        run(store, out, settings={"concat": {"dropout": 0.2}})
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").touch()
+    with pytest.raises(InputError, match="holds something else"):
+        run(store, tmp_path / "full")
