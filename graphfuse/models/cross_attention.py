@@ -1,8 +1,8 @@
 """Attention in both directions between the units of each pair of modalities, with a product term.
 
 Directional cross-modal attention: Tsai et al., Multimodal Transformer for Unaligned Multimodal Language Sequences, ACL 2019;
-co-attention between two streams: Lu et al., ViLBERT, NeurIPS 2019. The product of both ends is ours to add: dot-product
-attention hands on what it found, but not how well it fits.
+co-attention between two streams: Lu et al., ViLBERT, NeurIPS 2019. The product of both ends in the message is an addition of
+this project: dot-product attention hands on what it found, but not how well it fits.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class CrossAttentionModel(UnitAttentionModel):
     """Units of each modality attend to those of every other; the layers of all directions have their own weights."""
 
     product: bool = True
-    """Carry the product of both ends in score and message, without which a cross-modal match is hard to see."""
+    """Carry the product of both ends in score and message, beside the dot product that attention has anyway."""
 
     def layer(self, node_types: Sequence[str]) -> "CrossAttentionLayer":
         """Return one layer of attention in all directions."""

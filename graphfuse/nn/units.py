@@ -70,9 +70,10 @@ class UnitAttention(nn.Module):
     """Multi-head attention from the units of one block to those of another.
 
     Without the product term this is scaled dot-product attention (Vaswani et al., Attention Is All You Need, NeurIPS 2017) and
-    equals `torch.nn.MultiheadAttention`. There, what is handed on is a function of the source alone, so that a unit learns
-    *that* it found something by nothing but the strength it competes with. With it, score and message carry
-    `relu(M (query * key))` of both ends (low-rank bilinear pooling, Kim et al., ICLR 2017), as in `RelationalAttention`.
+    equals `torch.nn.MultiheadAttention`: the score is a product of both ends, but what is handed on is the source's alone. With
+    it, score and message also carry `relu(M (query * key))`, feature by feature how well both ends fit (low-rank bilinear
+    pooling, Kim et al., ICLR 2017), as in `RelationalAttention`. It costs memory of
+    [batch_size, num_units, num_sources, channels].
 
     Args:
         channels: Width of all blocks; a multiple of `heads`.
