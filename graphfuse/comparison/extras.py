@@ -7,12 +7,12 @@ from typing import Any
 from graphfuse.comparison.attempts import Attempt
 from graphfuse.comparison.calibration import calibrate
 from graphfuse.comparison.collect import Results, best_on_validation
-from graphfuse.comparison.controls import control_rows, findings
+from graphfuse.comparison.controls import control_rows, findings, modalities_left
 from graphfuse.comparison.curves import Networks
 from graphfuse.comparison.groups import measure_groups, read_groups
 from graphfuse.comparison.missing import Question, curves_of_test, curves_of_training, training_rows
 from graphfuse.comparison.noise import noise_curves
-from graphfuse.comparison.plan import Row, modalities_of, shared_training
+from graphfuse.comparison.plan import Row, shared_training
 from graphfuse.comparison.significance import Resampler
 from graphfuse.comparison.training import Setting, train_rows
 from graphfuse.core.errors import ConfigError, suggest
@@ -86,19 +86,21 @@ def _missing(setting: Setting, examined: Sequence[Results], notes: list[str]) ->
     with _as_in_training(setting):
         for one, pairs in planned:
             name, networks = one.row.name, _networks(setting, one)
-            curves += curves_of_test(name, networks, _question(setting), modalities_of(setting.store.schema), rates)
+            curves += curves_of_test(name, networks, _question(setting, one.row), modalities_left(one.row, setting.store.schema), rates)
             others = {absence: _networks(setting, trained[row.name]) for absence, row in pairs}
-            curves += curves_of_training(name, networks, others, _question(setting))
+            curves += curves_of_training(name, networks, others, _question(setting, one.row))
     return curves
 
 
 def _noise(setting: Setting, examined: Sequence[Results]) -> list[dict[str, Any]]:
-    scales, modalities = setting.experiment.compare.noise_scales, modalities_of(setting.store.schema)
+    scales, schema = setting.experiment.compare.noise_scales, setting.store.schema
     with _as_in_training(setting):
         return [
             curve
             for one in examined
-            for curve in noise_curves(one.row.name, _networks(setting, one), _question(setting), modalities, scales)
+            for curve in noise_curves(
+                one.row.name, _networks(setting, one), _question(setting, one.row), modalities_left(one.row, schema), scales
+            )
         ]
 
 
@@ -144,8 +146,8 @@ def _networks(setting: Setting, one: Results) -> Networks:
     return {seed: open_run(folder, setting.job.allowed).networks[0] for seed, folder in folders.items()}
 
 
-def _question(setting: Setting) -> Question:
-    return Question(store=setting.store.path, task=setting.task, metric=setting.metric)
+def _question(setting: Setting, row: Row) -> Question:
+    return Question(store=setting.store.path, task=setting.task, metric=setting.metric, change=row.change)
 
 
 def _as_in_training(setting: Setting) -> Any:
