@@ -12,6 +12,7 @@ from graphfuse.core.files import read_json
 from graphfuse.nn.contrast import disagreement, info_nce
 from graphfuse.nn.fusion import FusionModule, FusionNetwork, FusionOutput, training_loss
 from graphfuse.nn.pooling import pool
+from graphfuse.nn.retrieval import retrieval_metrics
 from graphfuse.tasks.classification import Classification
 from graphfuse.training.agreement import drawn_modality, with_agreement
 from graphfuse.training.network import build_network, load_weights
@@ -146,6 +147,24 @@ def test_any_model_learns_by_both(store, batch, name):
     more.backward()
     slopes = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
     assert slopes and all(slope.isfinite().all() for slope in slopes)
+
+
+def test_contrast_teaches_partners_to_find_each_other(store, batch):
+    torch.manual_seed(0)
+    network = FusionNetwork(Viewed(), 2, schema=store.schema, target=store.target)
+    together = batch.clone()
+    together["image_region"].x = together["text_span"].x[:, :3].clone()
+    together["image_region"].batch = together["text_span"].batch
+    keep, settings = has(together)["text_span"], replace(SETTINGS, contrast=1.0)
+    optimizer, found = torch.optim.Adam(network.parameters(), lr=0.02), []
+    for _ in range(150):
+        output, more = added(network, together, settings)
+        found.append(retrieval_metrics(*(view[keep] for view in output.views.values()))["recall_at_1"])
+        optimizer.zero_grad()
+        more.penalties["contrast"].backward()
+        optimizer.step()
+    assert found[0] < 0.4
+    assert found[-1] > 0.8
 
 
 class Voting(FusionModule):
