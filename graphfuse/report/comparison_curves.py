@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from graphfuse.report.charts import figure, round_ticks, tick
-from graphfuse.report.comparison_rows import number
+from graphfuse.report.comparison_rows import number, span_of
+from graphfuse.report.data import Estimate
 
 COLOURED = 7
 """Curves with a colour and a name; further ones are grey, and named in the table."""
+WHERE = ("test", "training", "training and test")
+"""Where a modality was missing, in the order of a modality's panels."""
 LINE = 13.0
 """Height of a curve's name, in pixels."""
 
@@ -65,7 +68,8 @@ def curve_panels(curves: Sequence[Mapping[str, Any]], width: float, height: floa
     if not curves:
         return ()
     rates = sorted({rate for curve in curves for rate, *_ in _points(curve)})
-    ends = [value for curve in curves for _, *found in _points(curve) for value in found]
+    span = span_of([Estimate(value=mean) for curve in curves for _, mean, _, _ in _points(curve)])
+    ends = [min(max(value, span[0]), span[1]) for curve in curves for _, *found in _points(curve) for value in found]
     ticks = round_ticks(min(ends), max(ends), 5)
     low, high, right = min(ticks[0], *ends), max(ticks[-1], *ends), max(rates) or 1.0
 
@@ -73,8 +77,12 @@ def curve_panels(curves: Sequence[Mapping[str, Any]], width: float, height: floa
         return rate / right * width
 
     def y(value: float) -> float:
-        return height - (value - low) / (high - low) * height
+        return height - (min(max(value, low), high) - low) / (high - low) * height  # a band goes no further than the axis
 
+    def order(where: str) -> tuple[int, str]:
+        return WHERE.index(where) if where in WHERE else len(WHERE), where
+
+    modalities = list(dict.fromkeys(str(curve.get("modality", "")) for curve in curves))
     colours = _colours(curves)
     panels: dict[tuple[str, str], list[Line]] = {}
     for curve in curves:
@@ -88,7 +96,7 @@ def curve_panels(curves: Sequence[Mapping[str, Any]], width: float, height: floa
             x_ticks=tuple((x(rate), label(rate)) for rate in _roomy(rates, right)),
             y_ticks=tuple((y(value), tick(value)) for value in ticks),
         )
-        for (modality, where), lines in panels.items()
+        for (modality, where), lines in sorted(panels.items(), key=lambda item: (modalities.index(item[0][0]), order(item[0][1])))
     )
 
 

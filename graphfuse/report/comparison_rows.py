@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphfuse.report.charts import Dot, DotPlot, dot_plot
@@ -48,6 +48,8 @@ class LadderRow:
     """(seed, message)."""
     dot: Dot | None
     """Where its test metric lies on the common scale; None where every seed failed."""
+    goes_on: tuple[bool, bool]
+    """Whether its interval goes on beyond the scale, to the left and to the right."""
     test: Estimate | None
     validation: Estimate | None
     others: Mapping[str, Estimate | None]
@@ -117,6 +119,22 @@ def estimate(value: Mapping[str, Any] | None, key: str = "mean") -> Estimate | N
     return Estimate(value=found, low=number((value or {}).get("low")), high=number((value or {}).get("high")))
 
 
+def span_of(estimates: Sequence[Estimate]) -> tuple[float, float]:
+    """Return where a drawing of estimates may end: an interval over two seeds is so wide that nothing else could be seen."""
+    values = [found.value for found in estimates] or [0.0]
+    room = max(max(values) - min(values), 0.1 * max(map(abs, values)), 1e-6)
+    return min(values) - room, max(values) + room
+
+
+def cut_at(found: Estimate, low: float, high: float) -> Estimate:
+    """Return the estimate with an interval that ends where the drawing does."""
+    return Estimate(
+        value=found.value,
+        low=None if found.low is None else max(found.low, low),
+        high=None if found.high is None else min(found.high, high),
+    )
+
+
 def group_of(row: Mapping[str, Any]) -> str:
     """Return the group that a row of the JSON stands in."""
     kind = row.get("kind", "model")
@@ -139,9 +157,11 @@ def read_ladder(comparison: Mapping[str, Any], width: float) -> Ladder:
     higher = bool(comparison.get("higher_is_better", True))
     raw = list(comparison.get("rows", []))
     known = [(row["name"], found) for row in raw if (found := estimate((row.get("test") or {}).get(metric))) is not None]
-    plot = dot_plot(Metric(name=metric, models=tuple(known)), width) if known else None
+    low, high = span_of([found for _, found in known])
+    shown = [(name, cut_at(found, low, high)) for name, found in known]
+    plot = dot_plot(Metric(name=metric, models=tuple(shown)), width) if known else None
     dots = {} if plot is None else {dot.name: dot for dot in plot.dots}
-    rows = [_row(row, metric, baseline, higher, dots.get(row["name"])) for row in raw]
+    rows = [_row(row, metric, baseline, higher, dots.get(row["name"]), (low, high)) for row in raw]
     line = dots[baseline].x if baseline in dots else None
     names = sorted({name for row in raw for name in row.get("test") or {}}, key=lambda name: (name != metric, name))
     ladder = Ladder(metric=metric, higher_is_better=higher, baseline=baseline, groups=(), plot=plot, line=line, metrics=tuple(names))
@@ -150,9 +170,7 @@ def read_ladder(comparison: Mapping[str, Any], width: float) -> Ladder:
         members = sorted((row for row in rows if row.group == group), key=lambda row: (ladder.rank(row), row.name))
         if members:
             groups.append((group, heading, tuple(members)))
-    return Ladder(
-        metric=metric, higher_is_better=higher, baseline=baseline, groups=tuple(groups), plot=plot, line=line, metrics=tuple(names)
-    )
+    return replace(ladder, groups=tuple(groups))
 
 
 def plain_settings(settings: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -160,8 +178,9 @@ def plain_settings(settings: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((str(name), f"{value:.4g}" if isinstance(value, float) else str(value)) for name, value in sorted(settings.items()))
 
 
-def _row(row: Mapping[str, Any], metric: str, baseline: str, higher: bool, dot: Dot | None) -> LadderRow:
+def _row(row: Mapping[str, Any], metric: str, baseline: str, higher: bool, dot: Dot | None, span: tuple[float, float]) -> LadderRow:
     test = row.get("test") or {}
+    found = estimate(test.get(metric))
     return LadderRow(
         name=str(row["name"]),
         group=group_of(row),
@@ -169,7 +188,8 @@ def _row(row: Mapping[str, Any], metric: str, baseline: str, higher: bool, dot: 
         seeds=len(row.get("seeds") or ()),
         failures=tuple((str(failure.get("seed", "")), str(failure.get("error", ""))) for failure in row.get("failures") or ()),
         dot=dot,
-        test=estimate(test.get(metric)),
+        goes_on=(_below(found, span[0]), _above(found, span[1])),
+        test=found,
         validation=estimate((row.get("validation") or {}).get(metric)),
         others={name: estimate(value) for name, value in test.items()},
         against=_against(row.get("against_baseline"), higher),
@@ -192,6 +212,14 @@ def _against(value: Mapping[str, Any] | None, higher: bool) -> Against | None:
     return Against(
         difference=difference, p=number(value.get("p")), p_corrected=p, effect_size=number(value.get("effect_size")), verdict=verdict
     )
+
+
+def _below(found: Estimate | None, low: float) -> bool:
+    return found is not None and found.low is not None and found.low < low
+
+
+def _above(found: Estimate | None, high: float) -> bool:
+    return found is not None and found.high is not None and found.high > high
 
 
 def failures_of(rows: Sequence[LadderRow]) -> tuple[tuple[str, tuple[str, ...], str], ...]:

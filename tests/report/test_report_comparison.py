@@ -125,6 +125,15 @@ def test_dots_share_one_scale_with_the_baseline_as_a_line():
     assert 0 <= place["a"] < place["b"] <= 200
 
 
+def test_the_wide_intervals_of_two_seeds_do_not_hide_the_rest():
+    wide = {"mean": 0.7, "std": 0.1, "low": -3.0, "high": 0.75, "values": [0.6, 0.8]}
+    ladder = read_ladder(small(TEXT, row("a", 0.65), {**row("b", 0.7), "test": {"m": wide}}), 200)
+    (b,) = (row for row in ladder.rows if row.name == "b")
+    assert b.goes_on == (True, False)
+    assert b.dot.low == pytest.approx(0, abs=20) and b.dot.x - ladder.line > 40
+    assert b.test.low == -3.0  # the table has it all
+
+
 def test_one_seed_has_no_interval_and_the_page_says_so():
     page = render_comparison(made_comparison(seeds=(0,)))
     assert "with one seed, how much is chance is not known" in words(page)
@@ -210,6 +219,21 @@ def test_curves_share_a_scale_and_a_method_its_colour_in_all_panels():
     colours = [{line.name: line.colour for line in panel.lines} for panel in (first, second)]
     assert colours[0] == colours[1] == {"b": 0, "a": 1}  # the larger area first
     assert first.x_ticks[-1] == (200, "100%")
+
+
+def test_the_panels_of_a_modality_stand_together():
+    wheres = ("test", "training and test", "training")
+    curves = [curve("a", [0.9, 0.5, 0.2], 0.5, modality, where) for where in wheres for modality in ("text", "image")]
+    panels = curve_panels(curves, 200, 100, rate_words)
+    assert [(panel.modality, panel.where) for panel in panels] == [
+        (modality, where) for modality in ("text", "image") for where in ("test", "training", "training and test")
+    ]
+
+
+def test_a_band_goes_no_further_than_the_axis():
+    (panel,) = curve_panels([{**curve("a", [0.9, 0.8, 0.7], 0.8), "low": [-5, -5, -5], "high": [5, 5, 5]}], 200, 100, rate_words)
+    heights = [float(part.split()[-1]) for part in panel.lines[0].band.strip("M Z").split(" L")]
+    assert min(heights) == pytest.approx(0) and max(heights) == pytest.approx(100)
 
 
 def test_beyond_seven_methods_curves_are_grey_and_names_do_not_collide():
