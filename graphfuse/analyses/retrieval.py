@@ -1,4 +1,4 @@
-"""Cross-modal retrieval: does a sample's text find its own picture among all, and the picture its text?
+"""Cross-modal retrieval: how often a sample's modality finds its own partner among those of all samples.
 
 The field's measures are recall@k and mean average precision (Radford et al., Learning Transferable Visual Models From Natural Language
 Supervision, ICML 2021, among many).
