@@ -5,6 +5,9 @@ from torch import Tensor, nn
 
 from graphfuse.nn.pooling import Pooled
 
+SMALLEST_SPREAD = 1e-6
+"""A channel that spreads less, beside its mean or 1, is constant but for rounding."""
+
 
 class Standardize(nn.Module):
     """Subtract the mean over train rows and divide by the deviation; before `fit` nothing changes."""
@@ -22,7 +25,8 @@ class Standardize(nn.Module):
         values = pooled.mean[pooled.has.squeeze(-1) > 0]
         if len(values):
             deviation, center = torch.std_mean(values, dim=0, correction=0)
-            self.center, self.scale = center, torch.where(deviation > 0, deviation, torch.ones_like(deviation))
+            changes = deviation > SMALLEST_SPREAD * center.abs().clamp(min=1)
+            self.center, self.scale = center, torch.where(changes, deviation, torch.ones_like(deviation))
 
     def forward(self, values: Tensor) -> Tensor:
         """Return standardised values, [n, channels]."""
