@@ -1,7 +1,6 @@
 """Stacking held against scikit-learn on the same columns."""
 
 import numpy as np
-import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 from toy_late import TARGETS, fusion, said, says
@@ -80,9 +79,16 @@ def test_a_label_that_validation_never_shows_keeps_the_mean_evidence(monkeypatch
     torch.testing.assert_close(fused.combine(said(logits, has))[:, 1], expected)
 
 
-@pytest.mark.parametrize("y", [torch.zeros(150, dtype=torch.long), torch.zeros(0, dtype=torch.long)])
-def test_with_nothing_to_learn_from_evidence_is_averaged(monkeypatch, y) -> None:
+def test_one_class_alone_leaves_the_mean_evidence(monkeypatch) -> None:
+    logits, _ = made()
+    fused = fusion("stacking")
+    says(fused, monkeypatch, logits, torch.zeros(150, dtype=torch.long))
+    expected = (fused.prior + (logits.log_softmax(dim=2) - fused.prior).mean(dim=1)).softmax(dim=1)
+    torch.testing.assert_close(fused.combine(said(logits)).softmax(dim=1), expected)
+
+
+def test_it_averages_until_it_has_seen_validation_rows_with_a_target(monkeypatch) -> None:
     logits, has = made()
     fused = fusion("stacking")
-    says(fused, monkeypatch, logits[: len(y)], y, has[: len(y)])
-    assert fused.combine(said(logits, has)).isfinite().all()
+    says(fused, monkeypatch, logits[:0], torch.zeros(0, dtype=torch.long), has[:0])
+    torch.testing.assert_close(fused.combine(said(logits, has)), fusion("average").combine(said(logits, has)))
