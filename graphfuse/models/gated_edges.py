@@ -75,15 +75,19 @@ class GatedMean(RelationalMean):
         edge_types: Edge types of the schema.
     """
 
+    gate: nn.Linear
+
     def __init__(self, channels: int, node_types: tuple[str, ...], edge_types: tuple[EdgeType, ...]) -> None:
         super().__init__(channels, channels, node_types, edge_types, product=True)
         self.gate = nn.Linear(3 * channels, 1)
         self.kind = nn.Parameter(torch.full((len(edge_types),), OPEN))
 
-    def message(self, source_j: Tensor, destination_i: Tensor, slots: Slots) -> Tensor:
+    def message(self, source_j: Tensor, destination_i: Tensor, slots: Slots) -> Tensor:  # type: ignore[override]  # PyG gives what is named
         """Gate every message: [num_edges, channels]."""
+        # 1. The product of both ends.  [num_edges, channels]
         value, key = torch.split(source_j, self.out_channels, dim=1)
         product = self.interaction(key, destination_i)
+        # 2. How open the edge is, and how open its kind.  [num_edges, 1]
         gate = self.gate(torch.cat([value, destination_i, product], dim=1)).sigmoid()
         gate = gate * self.kind.sigmoid().index_select(0, slots.relation).unsqueeze(-1)
         self._edge_score = gate.squeeze(-1)

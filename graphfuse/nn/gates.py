@@ -10,9 +10,10 @@ TEMPERATURE, LOW, HIGH = 2 / 3, -0.1, 1.1
 
 
 class PairScore(nn.Module):
-    """A real number for every edge: a network with one hidden layer over [x_s, x_d, x_s * x_d].
+    """A real number for every edge: a network over both ends and their product.
 
-    The product lets it see whether the two ends match, which a function of their sum cannot.
+    Both ends are projected first, so that a product can line up features of two modalities; without it, a function of their sum
+    cannot see whether they match.
 
     Args:
         channels: Width of both ends, and of the hidden layer.
@@ -21,9 +22,9 @@ class PairScore(nn.Module):
 
     def __init__(self, channels: int, bias: float = 0.0) -> None:
         super().__init__()
-        self.source = nn.Linear(channels, channels, bias=False)
+        self.source = nn.Linear(channels, channels)
         self.destination = nn.Linear(channels, channels)
-        self.product = nn.Linear(channels, channels, bias=False)
+        self.product = nn.Linear(channels, channels)
         self.score = nn.Linear(channels, 1)
         nn.init.constant_(self.score.bias, bias)
 
@@ -38,13 +39,13 @@ class PairScore(nn.Module):
         Returns:
             [num_edges]
         """
-        source, destination = edge_index
-        # 1. The additive part of the first layer, once per node instead of once per edge.  [num_edges, channels]
-        hidden = self.source(x_source).index_select(0, source) + self.destination(x_destination).index_select(0, destination)
-        # 2. The product of both ends.
-        hidden = hidden + self.product(x_source.index_select(0, source) * x_destination.index_select(0, destination))
+        # 1. Project every node once, then look both ends up.  [num_edges, channels]
+        source = self.source(x_source).index_select(0, edge_index[0])
+        destination = self.destination(x_destination).index_select(0, edge_index[1])
+        # 2. Join them: their sum, and their product.  [num_edges, channels]
+        hidden = (source + destination + self.product(source * destination)).relu()
         # 3. One number per edge.
-        score: Tensor = self.score(hidden.relu()).squeeze(-1)
+        score: Tensor = self.score(hidden).squeeze(-1)
         return score
 
 

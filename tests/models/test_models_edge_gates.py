@@ -123,8 +123,9 @@ def test_a_dropped_candidate_is_a_removed_edge() -> None:
     network, batch = body("learned_structure"), sample()
     gate = network.gate["__".join(MATCH)]
     with torch.no_grad():
-        gate.score.weight.mul_(20)
-        gate.score.bias.fill_(-1)
+        ends = [network.project[name](batch[name].x) for name in ("text_span", "image_region")]
+        # a gate is 0 below -log(11), where the stretched sigmoid meets the lower bound
+        gate.score.bias.sub_(gate(*ends, batch[MATCH].edge_index).median() + torch.tensor(11.0).log())
     kept = {name: score > 0 for name, score in network(batch).edge_scores.items()}
     assert 0 < kept[MATCH].sum() < 12
     less = batch.clone()

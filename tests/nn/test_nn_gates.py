@@ -10,11 +10,12 @@ def test_a_pair_score_is_a_network_over_both_ends_and_their_product() -> None:
     torch.manual_seed(0)
     score, left, right = PairScore(4, bias=0.5), torch.randn(3, 4), torch.randn(2, 4)
     edge_index = torch.tensor([[0, 2, 1], [1, 0, 0]])
-    pairs = torch.cat([left[edge_index[0]], right[edge_index[1]], left[edge_index[0]] * right[edge_index[1]]], dim=1)
-    first = torch.cat([score.source.weight, score.destination.weight, score.product.weight], dim=1)
-    hidden = (pairs @ first.T + score.destination.bias).relu()
-    expected = hidden @ score.score.weight[0] + 0.5
-    torch.testing.assert_close(score(left, right, edge_index), expected)
+    found = score(left, right, edge_index)
+    for edge, (source, destination) in enumerate(edge_index.T.tolist()):
+        a = score.source.weight @ left[source] + score.source.bias
+        b = score.destination.weight @ right[destination] + score.destination.bias
+        hidden = (a + b + score.product.weight @ (a * b) + score.product.bias).relu()
+        torch.testing.assert_close(found[edge], hidden @ score.score.weight[0] + 0.5)
 
 
 def test_a_pair_score_sees_a_match() -> None:
