@@ -1,48 +1,23 @@
 """Graph fusion by PyG's own SAGEConv per relation, as `HeteroConv` does it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.nn import SAGEConv
 
-from graphfuse.core.schema import EdgeType, GraphSchema, edge_name
+from graphfuse.core.schema import GraphSchema
 from graphfuse.models._graph import GraphModel
+from graphfuse.models._per_relation import PerRelation
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeteroSageModel(GraphModel):
     """GraphSAGE per relation, summed over relations, in PyG's own layers (the yardstick for `relational_mean`)."""
 
-    def layer(self, schema: GraphSchema) -> "WeightedHeteroSage":
+    def layer(self, schema: GraphSchema) -> PerRelation:
         """Return one layer."""
-        return WeightedHeteroSage(self.hidden_channels, schema.edge_types)
-
-
-class WeightedHeteroSage(nn.Module):
-    """`HeteroConv({edge type: SAGEConv}, aggr="sum")` that also takes edge weights."""
-
-    def __init__(self, channels: int, edge_types: tuple[EdgeType, ...]) -> None:
-        super().__init__()
-        self.convs = nn.ModuleDict({edge_name(edge_type): WeightedSage(channels) for edge_type in edge_types})
-
-    def forward(
-        self,
-        x_dict: Mapping[str, Tensor],
-        edge_index_dict: Mapping[EdgeType, Tensor],
-        edge_weight_dict: Mapping[EdgeType, Tensor] | None = None,
-        return_edge_scores: bool = False,
-    ) -> Any:
-        """Pass messages relation by relation."""
-        weights = edge_weight_dict or {}
-        out: dict[str, Tensor] = {}
-        for edge_type, edge_index in edge_index_dict.items():
-            source, _, destination = edge_type
-            part = self.convs[edge_name(edge_type)]((x_dict[source], x_dict[destination]), edge_index, weights.get(edge_type))
-            out[destination] = out[destination] + part if destination in out else part
-        return (out, {}) if return_edge_scores else out
+        return PerRelation(schema.edge_types, lambda: WeightedSage(self.hidden_channels))
 
 
 class WeightedSage(SAGEConv):
