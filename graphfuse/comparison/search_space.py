@@ -34,8 +34,14 @@ MODEL_SPACE: Space = {
     "readout": ("attention", "mean", "sample"),
     "dropout": Range(low=0.0, high=0.5),
     "input_dropout": Range(low=0.0, high=0.6),
+    "num_components": (8, 16, 32, 64),
+    "latent_channels": (16, 32, 64),
+    "rank": (4, 8, 16),
+    "c": Range(low=1e-2, high=1e2, log=True),
+    "ridge": Range(low=1e-5, high=1e-1, log=True),
+    "shrinkage": Range(low=0.0, high=1.0),
 }
-"""Settings that models share; a model is tuned in those that it has."""
+"""Settings that several kinds of models have; a model is tuned in those that it has."""
 TRAIN_SPACE: Space = {
     "train.learning_rate": Range(low=2e-4, high=1e-2, log=True),
     "train.weight_decay": (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1),

@@ -9,7 +9,9 @@ import pytest
 
 from graphfuse.comparison.search_space import Range, apply_settings, search_space
 from graphfuse.comparison.tuning import Trial, propose, require_optuna, tune
+from graphfuse.core.build import build
 from graphfuse.core.errors import ConfigError, MissingDependencyError
+from graphfuse.core.registry import names
 from graphfuse.core.settings import TrainSettings
 from graphfuse.models.concat import ConcatModel
 from graphfuse.models.relational_attention import RelationalAttentionModel
@@ -160,6 +162,18 @@ def test_the_default_is_always_among_the_values():
     assert space["hidden_channels"] == (32, 48, 64, 128)
     assert space["train.learning_rate"] == Range(low=2e-4, high=0.1, log=True)
     assert "num_layers" not in space
+
+
+@pytest.mark.parametrize("name", names("models"))
+def test_every_model_can_be_made_from_proposed_settings(name):
+    model = build("models", {"name": name}, "model")
+    space = search_space(model, TRAIN, (), ("text_span", "sample"))
+    assert {"train.learning_rate", "train.weight_decay"} < set(space)  # and something of its own
+    done = []
+    for _ in range(8):
+        settings = propose(space, done, lower_is_better=False)
+        build("models", apply_settings({"name": name}, TRAIN, settings)[0], "model")
+        done.append(Trial(settings=settings, value=0.5))
 
 
 def test_proposals_come_to_the_better_half():
