@@ -155,8 +155,10 @@ def confidence_knots(probability: Tensor, has: Tensor, num_levels: int) -> Tenso
     knots = []
     for expert in range(has.size(1)):
         confidence = probability[has[:, expert] > 0, :, expert].amax(dim=-1)  # [rows of the expert, num_questions]
-        found = confidence.quantile(at, dim=0).T if len(confidence) else at.expand(probability.size(1), -1)
-        knots.append(found)
+        if len(confidence):  # numpy's, since torch's takes 16 million numbers at most
+            knots.append(torch.from_numpy(np.quantile(confidence.numpy(), at.numpy(), axis=0).T).to(probability.dtype))
+        else:
+            knots.append(at.expand(probability.size(1), -1))
     return torch.stack(knots, dim=1)
 
 
