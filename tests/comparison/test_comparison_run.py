@@ -22,7 +22,7 @@ def done(tmp_path_factory: pytest.TempPathFactory):
 
 
 def test_each_modality_alone_and_the_majority_are_always_there(done) -> None:
-    _, out, comparison = done
+    _, _, comparison = done
     rows = named(comparison)
     assert list(rows) == ["concat", "relational_mean", "text only", "image only", "majority"]
     assert {row["kind"] for row in rows.values()} == {"model", "unimodal", "majority"}
@@ -38,7 +38,7 @@ def test_each_modality_alone_and_the_majority_are_always_there(done) -> None:
 
 def test_the_text_row_sees_no_picture(done) -> None:
     """Its predictions are those of the run on a store without pictures, and it does not find what only pictures show."""
-    _, out, comparison = done
+    _, out, _ = done
     receipts = {name: json.loads((out / "runs" / name / "seed-0" / "receipt.json").read_text()) for name in ("text-only", "concat")}
     assert receipts["text-only"]["change"] == {"remove_modalities": ["image"]}
     assert receipts["concat"]["change"] == {}
@@ -100,7 +100,7 @@ def test_a_model_that_fails_is_reported_and_stops_nobody(tmp_path: Path) -> None
 
 def test_nothing_that_can_be_trained_is_an_error_with_its_reasons(tmp_path: Path) -> None:
     store = toy_store(tmp_path / "store")
-    with pytest.raises(InputError, match="Every training failed:\n  - concat: .*Early stopping needs"):
+    with pytest.raises(InputError, match=r"Every training failed:\n  - concat: .*Early stopping needs"):
         run(toy_store(tmp_path / "other", splits=["train"] * 40 + ["test"] * 8), tmp_path / "out", seeds=1)
     with pytest.raises(InputError, match=r"needs rows of the split 'test' with a target \(the store has 0 of 56\)"):
         run(toy_store(tmp_path / "third", splits=SPLITS[:56]), tmp_path / "out-2")
