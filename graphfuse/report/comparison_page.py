@@ -9,7 +9,7 @@ from graphfuse.core.files import write_bytes
 from graphfuse.report import comparison_words
 from graphfuse.report.comparison_cost import CostPlot, cost_plot
 from graphfuse.report.comparison_curves import curve_panels, reliabilities
-from graphfuse.report.comparison_rows import Ladder, colour_of, failures_of, read_ladder
+from graphfuse.report.comparison_rows import Ladder, colour_of, failures_of, number, read_ladder
 from graphfuse.report.comparison_sections import control_tables, heat_tables, tuning_rows
 from graphfuse.report.page import FOLDER, fill
 
@@ -62,6 +62,8 @@ def render_comparison(comparison: Mapping[str, Any]) -> str:
         methods=sum(row.is_method for row in ladder.rows),
         num_test=comparison.get("num_test"),
         num_seeds=len(comparison.get("seeds") or ()),
+        resamples=number(comparison.get("resamples")),
+        unit=str(comparison.get("unit", "samples")),
         notes=[str(note) for note in comparison.get("notes") or ()],
         experiment=json.dumps(comparison["experiment"], indent=2, ensure_ascii=False) if comparison.get("experiment") else "",
         sizes={"dots": DOTS, "bar": BAR, "cost": COST, "curves": CURVES, "square": SQUARE},

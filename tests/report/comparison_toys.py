@@ -222,6 +222,8 @@ def made_comparison(seed=0, seeds=(0, 1, 2, 3, 4), models=MODELS, sections=SECTI
         "seeds": list(seeds),
         "baseline": "text only",
         "num_test": 1200,
+        "unit": "samples",
+        "resamples": 2000,
         "experiment": {"model": {"name": "relational_attention"}, "train": {"epochs": 60}},
         "notes": ["Intervals are over seeds; p values are by a paired permutation test, corrected by Holm's method."],
         "rows": rows,

@@ -118,6 +118,11 @@ def test_where_lower_is_better_the_lowest_on_validation_comes_first():
     assert "Lower is better." in words(render_comparison(made))
 
 
+def test_the_page_says_where_intervals_of_differences_come_from(page):
+    assert "comes from 2,000 draws of samples and seeds" in words(page)
+    assert "draws of" not in words(render_comparison(small(TEXT, row("a", 0.7, p=0.5))))
+
+
 def test_dots_share_one_scale_with_the_baseline_as_a_line():
     ladder = read_ladder(small(TEXT, row("a", 0.6), row("b", 0.8)), 200)
     place = {row.name: row.dot.x for row in ladder.rows}
