@@ -16,7 +16,9 @@ from graphfuse.nn.fusion import NodeWeights, Rows
 from graphfuse.nn.pooling import Pooled, informative_types, pool, pooled_rows
 
 NARROWEST = 1e-6
-"""Deviations below this share of 1 are of constant features, which are left as they are."""
+"""Deviations below this share of a feature's size are of constant features, which are not scaled."""
+FARTHEST = 10.0
+"""Most deviations from the mean: what train rows hardly ever had (a rare word) would outweigh everything else where it comes up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,9 +82,7 @@ class StandardInputs(FittedModule):
     def _standardised(self, pooled: dict[str, Pooled]) -> dict[str, Pooled]:
         sizes = list(self.channels.values())
         parts = zip(self.node_types, torch.split(self.mean, sizes), torch.split(self.scale, sizes), strict=True)
-        return {
-            name: Pooled(mean=pooled[name].has * (pooled[name].mean - mean) / scale, has=pooled[name].has) for name, mean, scale in parts
-        }
+        return {name: _standard(pooled[name], mean, scale) for name, mean, scale in parts}
 
 
 def presence(pooled: dict[str, Pooled]) -> Tensor:
@@ -148,4 +148,9 @@ def _moments(part: Pooled) -> tuple[Tensor, Tensor]:
     rows = has.sum().clamp(min=1)
     mean = (has * x).sum(dim=0) / rows
     deviation = (has * (x - mean).square()).sum(dim=0).div(rows).sqrt()
-    return mean, torch.where(deviation > NARROWEST, deviation, 1.0)
+    return mean, torch.where(deviation > NARROWEST * (1 + mean.abs()), deviation, 1.0)
+
+
+def _standard(part: Pooled, mean: Tensor, scale: Tensor) -> Pooled:
+    x = ((part.mean - mean) / scale).clamp(-FARTHEST, FARTHEST)
+    return Pooled(mean=part.has * x, has=part.has)

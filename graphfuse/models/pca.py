@@ -48,6 +48,8 @@ class PcaFusion(FusionModule):
         """Learn means, deviations and components."""
         pooled, _ = self.inputs.fit(rows)
         x = _side_by_side(pooled).double().numpy()
+        if not x.any():  # a single row, or rows that are all alike
+            return
         count = min(self.components.weight.size(1), *x.shape)
         # both solvers are exact; the one on the covariance is the faster where rows outnumber features
         fitted = PCA(count, svd_solver="covariance_eigh" if x.shape[0] > x.shape[1] else "full").fit(x)

@@ -96,6 +96,15 @@ def test_a_constant_feature_stays_finite() -> None:
     assert pooled["author"].mean[:, 0].abs().max() < 1e-5
 
 
+def test_a_feature_that_train_rows_hardly_had_does_not_outweigh_the_others() -> None:
+    (batch,) = train_rows(400)()
+    batch["author"].x[:, 0] = (torch.arange(len(batch["author"].x)) == 7).float() * 0.1
+    inputs = StandardInputs(SCHEMA)
+    inputs.fit(lambda: [batch])
+    batch["author"].x[:, 0] = 0.1
+    assert inputs(batch)["author"].mean[:, 0].max() == 10
+
+
 def test_columns_that_could_not_be_learned_are_zero() -> None:
     mapping = FittedMap(3, 4)
     mapping.fit(torch.ones(3), torch.eye(3)[:, :2])

@@ -38,3 +38,9 @@ def test_features_of_other_samples_use_the_train_rows_components() -> None:
     (batch,) = train_rows(seed=1)()
     network(batch)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_rows_that_are_all_alike_have_no_components() -> None:
+    network = fitted(PcaModel(num_layers=0), train_rows(1))
+    (batch,) = train_rows(5, seed=1)()
+    assert (network(batch).embedding[:, :-3] == 0).all()
