@@ -4,18 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
+
 from graphfuse.comparison.attempts import Attempt
 from graphfuse.comparison.calibration import calibrate
 from graphfuse.comparison.collect import Results, best_on_validation
 from graphfuse.comparison.controls import control_rows, findings, modalities_left
 from graphfuse.comparison.curves import Networks
-from graphfuse.comparison.groups import measure_groups, read_groups
+from graphfuse.comparison.groups import measure_groups
 from graphfuse.comparison.missing import Question, curves_of_test, curves_of_training, training_rows
 from graphfuse.comparison.noise import noise_curves
 from graphfuse.comparison.plan import Row, shared_training
 from graphfuse.comparison.significance import Resampler
 from graphfuse.comparison.training import Setting, train_rows
-from graphfuse.core.errors import ConfigError, suggest
 from graphfuse.training.run import open_run
 from graphfuse.training.seeds import reproducible
 
@@ -28,8 +29,15 @@ class Extras:
     notes: list[str] = field(default_factory=list)
 
 
-def ask(setting: Setting, results: Sequence[Results], resampler: Resampler) -> Extras:
-    """Return what the section `compare` asks for besides the table; the curves and controls are trained where they need it."""
+def ask(setting: Setting, results: Sequence[Results], resampler: Resampler, groups: pd.DataFrame | None) -> Extras:
+    """Return what the section `compare` asks for besides the table; controls and curves are trained where they need it.
+
+    Args:
+        setting: What every step works with.
+        results: The rows of the table.
+        resampler: The resamples of the test rows.
+        groups: The group of each sample in each column that was asked for, if any was.
+    """
     settings, extras = setting.experiment.compare, Extras()
     examined = choose_examined(setting, results) if settings.controls or settings.missing or settings.noise else []
     if settings.controls:
@@ -42,23 +50,15 @@ def ask(setting: Setting, results: Sequence[Results], resampler: Resampler) -> E
         found = [_calibration(setting, one) for one in results]
         if any(found):
             extras.parts["calibration"] = [entry for entry in found if entry is not None]
-    if settings.groups:
-        extras.parts["groups"] = _groups(setting, results)
+    if groups is not None:
+        extras.parts["groups"] = _groups(setting, results, groups)
     return extras
 
 
 def choose_examined(setting: Setting, results: Sequence[Results]) -> list[Results]:
-    """Return the models that are looked at closely: those named, or the best on validation rows with a graph and without one.
-
-    Raises:
-        ConfigError: If a name is no row of the comparison.
-    """
-    named = setting.experiment.compare.examined
+    """Return the models that are looked at closely: those named, or the best on validation rows with a graph and without one."""
     models = {one.row.name: one for one in results if one.row.section}
-    unknown = [name for name in named if name not in models]
-    if unknown:
-        raise ConfigError([f"compare.examined: '{name[:40]}' is not a row of this comparison. {suggest(name, models)}" for name in unknown])
-    if named:
+    if named := setting.experiment.compare.examined:
         return [models[name] for name in named if models[name].records]
     fused = [one for one in models.values() if one.row.kind == "model" and one.records]
     kinds = [[one for one in fused if (one.row.stage == "graph") == graph] for graph in (True, False)]
@@ -113,23 +113,14 @@ def _calibration(setting: Setting, one: Results) -> dict[str, Any] | None:
     return calibrate(one.row.name, [found.logits[0] for found in outputs], outputs[0].targets(), setting.store.target.kind)
 
 
-def _groups(setting: Setting, results: Sequence[Results]) -> list[dict[str, Any]]:
-    experiment, store = setting.experiment, setting.store
-    columns = experiment.compare.groups
-    groups = read_groups(store, experiment.dataset.to_dict(), experiment.folder, columns, experiment.allowed)
-    return [
-        entry
-        for one in results
-        for column in columns
-        for entry in measure_groups(
-            one.row.name,
-            [found["test"] for found in one.outputs.values() if "test" in found][: 1 if one.row.kind == "majority" else None],
-            groups[column],
-            setting.task,
-            store.target,
-            setting.metric,
-        )
-    ]
+def _groups(setting: Setting, results: Sequence[Results], groups: pd.DataFrame) -> list[dict[str, Any]]:
+    found = []
+    for one in results:
+        outputs = [outputs["test"] for outputs in one.outputs.values() if "test" in outputs]
+        several = outputs[:1] if one.row.kind == "majority" else outputs  # the same for every seed
+        for column in groups:
+            found += measure_groups(one.row.name, several, groups[column], setting.task, setting.store.target, setting.metric)
+    return found
 
 
 def _train(setting: Setting, rows: Sequence[Row], notes: list[str]) -> dict[str, Results]:

@@ -9,7 +9,7 @@ from graphfuse.core.build import build
 from graphfuse.core.errors import ConfigError, UnsafeError, suggest
 from graphfuse.core.registry import load, names
 from graphfuse.core.schema import GraphSchema
-from graphfuse.core.settings import TrainSettings
+from graphfuse.core.settings import CompareSettings, TrainSettings
 from graphfuse.nn.pooling import informative_types
 
 Kind = Literal["model", "unimodal", "majority", "control"]
@@ -63,7 +63,7 @@ def plan_rows(experiment: Experiment, schema: GraphSchema) -> tuple[list[Row], l
         rows.append(Row(name=name, kind="model", stage=stage, section=section, train=train))
     rows += _unimodal_rows(experiment, schema, train)
     rows.append(Row(name=MAJORITY, kind="majority", stage="majority", section={}, train=train))
-    problems += _wrong_baseline(experiment.compare.baseline, rows)
+    problems += _wrong_rows(experiment.compare, rows)
     if problems:
         raise ConfigError(problems)
     return rows, notes
@@ -134,8 +134,12 @@ def _unimodal_rows(experiment: Experiment, schema: GraphSchema, train: TrainSett
     ]
 
 
-def _wrong_baseline(baseline: str | None, rows: Sequence[Row]) -> list[str]:
-    known = [row.name for row in rows]
-    if baseline is None or baseline in known:
-        return []
-    return [f"compare.baseline: '{baseline[:40]}' is not a row of this comparison. {suggest(baseline, known)}"]
+def _wrong_rows(settings: CompareSettings, rows: Sequence[Row]) -> list[str]:
+    """Return one sentence per name that is asked for and is no row."""
+    trained = [row.name for row in rows if row.section]
+    asked = [("baseline", settings.baseline, [row.name for row in rows]), *(("examined", name, trained) for name in settings.examined)]
+    return [
+        f"compare.{key}: '{name[:40]}' is not a row of this comparison. {suggest(name, known)}"
+        for key, name, known in asked
+        if name is not None and name not in known
+    ]

@@ -1,7 +1,7 @@
 """Metrics of thousands of resamples at once: each sample counts as often as its weight says.
 
 Most metrics are functions of sums over samples, so that all resamples are one matrix product; rankings are one sort, and
-cumulated sums along it. With weights of one, each equals what the task itself computes (a test shows it).
+sums between the scores of positives. With weights of one, each equals what the task itself computes (a test shows it).
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from graphfuse.core.schema import TargetSchema
@@ -114,46 +115,55 @@ def _of_sums(parts: list[Any], metric: Callable[..., Array]) -> Resampled:
 
 def _ranking(kind: str, positive: npt.NDArray[np.bool_], score: Array) -> Resampled:
     """Return the mean over columns of the area under the ROC curve, or of average precision; equal scores share their place."""
-    orders = []
-    for column in range(positive.shape[1]):
-        known = np.flatnonzero(~np.isnan(score[:, column]))
-        order = known[np.argsort(-score[known, column], kind="stable")]
-        last = np.flatnonzero(np.append(np.diff(score[order, column]) != 0, True)) if len(order) else order
-        orders.append((order, positive[order, column].astype(np.float64), last))
-    curve = _area if kind == "area" else _precision
-
-    def metric(weights: Array) -> Array:
-        return _mean(np.stack([curve(weights[order], truth[:, None], last) for order, truth, last in orders]))
-
-    return metric
+    columns = [_Ranked(positive[:, column], score[:, column]) for column in range(positive.shape[1])]
+    curve = _Ranked.area if kind == "area" else _Ranked.precision
+    return lambda weights: _mean(np.stack([curve(ranked, weights) for ranked in columns]))
 
 
-def _precision(weights: Array, truth: Array, last: npt.NDArray[Any]) -> Array:
-    """Return the sum over scores of the gain in recall times the precision there."""
-    found = np.cumsum(weights * truth, axis=0)[last]  # [num_scores, num_resamples]
-    looked_at = np.cumsum(weights, axis=0)[last]
-    gain = np.diff(found, axis=0, prepend=0.0)
-    total, rows = _last(found), _last(looked_at)
-    precision = np.divide(found, looked_at, out=np.zeros_like(found), where=looked_at > 0)
-    return np.where(total < rows, _ratio((gain * precision).sum(axis=0), total), np.nan)
+class _Ranked:
+    """One column, sorted once: between the scores that positives have, nothing needs to be told apart.
 
+    Args:
+        positive: Truth.  [num_samples]
+        score: NaN where the truth is unknown.  [num_samples]
+    """
 
-def _area(weights: Array, truth: Array, last: npt.NDArray[Any]) -> Array:
-    """Return the trapezoids between scores."""
-    found = np.cumsum(weights * truth, axis=0)[last]
-    missed = np.cumsum(weights, axis=0)[last] - found
-    steps = np.diff(missed, axis=0, prepend=0.0)
-    heights = found - np.diff(found, axis=0, prepend=0.0) / 2
-    return _ratio((steps * heights).sum(axis=0), _last(found) * _last(missed))
+    def __init__(self, positive: npt.NDArray[np.bool_], score: Array) -> None:
+        levels = np.unique(score[positive & ~np.isnan(score)])[::-1]  # from high to low
+        known = np.flatnonzero(~np.isnan(score))
+        # of each row, the first level that it reaches; rows below all levels come last
+        level = np.searchsorted(-levels, -score[known], side="left")
+        tied = np.isin(score[known], levels) & ~positive[known]
+        parts = [level, level[positive[known]], level[tied]]
+        rows = [known, known[positive[known]], known[tied]]
+        size = len(levels) + 1
+        self._cuts = [size, 2 * size]
+        index = np.concatenate([part + number * size for number, part in enumerate(parts)]), np.concatenate(rows)
+        self._sums = csr_matrix((np.ones(len(index[0])), index), shape=(3 * size, len(score)))
 
+    def precision(self, weights: Array) -> Array:
+        """Return the sum over levels of the gain in recall times the precision there."""
+        reached, gain, _ = self._split(weights)
+        looked_at, found = np.cumsum(reached, axis=0), np.cumsum(gain, axis=0)
+        precision = np.divide(found, looked_at, out=np.zeros_like(found), where=looked_at > 0)
+        return np.where(found[-1] < looked_at[-1], _ratio((gain * precision).sum(axis=0), found[-1]), np.nan)
 
-def _last(cumulated: Array) -> Array:
-    return cumulated[-1] if len(cumulated) else np.zeros(cumulated.shape[1])
+    def area(self, weights: Array) -> Array:
+        """Return the share of pairs of a positive and a negative that are in order; equal scores count half."""
+        reached, gain, tied = self._split(weights)
+        missed = np.cumsum(reached - gain, axis=0)
+        below = missed[-1] - missed + tied / 2
+        return _ratio((gain * below).sum(axis=0), gain.sum(axis=0) * missed[-1])
+
+    def _split(self, weights: Array) -> list[Array]:
+        """Return per level the rows that reach it, the positives of it, and the negatives with that very score."""
+        return np.split(self._sums @ weights, self._cuts)
 
 
 def _ratio(part: Array, whole: Array, *, empty: float = np.nan) -> Array:
     """Return part / whole, `empty` where the whole is nothing."""
-    return np.divide(part, whole, out=np.full(np.broadcast_shapes(part.shape, whole.shape), empty), where=whole > 0)
+    result: Array = np.divide(part, whole, out=np.full(np.broadcast_shapes(part.shape, whole.shape), empty), where=whole > 0)
+    return result
 
 
 def _mean(values: Array) -> Array:

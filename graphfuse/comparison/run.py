@@ -13,6 +13,7 @@ from graphfuse.comparison.collect import Results, best_on_validation, describe_r
 from graphfuse.comparison.conclusions import conclusions
 from graphfuse.comparison.extras import ask
 from graphfuse.comparison.folder import begin
+from graphfuse.comparison.groups import read_groups
 from graphfuse.comparison.plan import plan_rows
 from graphfuse.comparison.significance import Resampler
 from graphfuse.comparison.tables import write_tables
@@ -51,6 +52,8 @@ def compare(store: GraphStore, experiment: Experiment, out: Path, *, workers: in
     check_test_rows(store)
     if settings.trials:
         require_optuna()
+    plain, folder, allowed = experiment.dataset.to_dict(), experiment.folder, experiment.allowed
+    groups = read_groups(store, plain, folder, settings.groups, allowed) if settings.groups else None
     with locked(out):
         begin(out, store, experiment, rows)
         job = Job(store=store.path, experiment=_without_comparison(experiment), out=out, allowed=experiment.allowed)
@@ -70,7 +73,7 @@ def compare(store: GraphStore, experiment: Experiment, out: Path, *, workers: in
         check_trained(results)
         # 3. The table, and what else is asked.
         resampler, resampler_notes = make_resampler(setting, results)
-        extras = ask(setting, results, resampler)
+        extras = ask(setting, results, resampler, groups)
         comparison = describe(setting, results, resampler, [*notes, *tuning_notes, *resampler_notes, *extras.notes])
         comparison |= extras.parts | ({"tuning": tuning} if tuning else {})
         comparison["conclusions"] = conclusions(comparison)

@@ -24,7 +24,7 @@ from graphfuse.comparison.resampling import ANY_METRIC, Array, resampled_metric
 from graphfuse.core.schema import TargetSchema
 from graphfuse.core.sockets import Task
 
-CELLS = 2**22
+CELLS = 2**19
 """Most weights in memory at a time."""
 BySeed = Mapping[int, Tensor]
 """Seed -> logits [num_samples, num_logits]."""

@@ -2,13 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSettings:
+class StageSettings:
+    """Base of all: unknown settings are refused where settings are checked (`core.build`)."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings(StageSettings):
     """How a network is fitted; the same for every model."""
 
     epochs: Annotated[int, Ge(1)] = 60
@@ -41,7 +48,7 @@ class TrainSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvertSettings:
+class ConvertSettings(StageSettings):
     """How a store is written."""
 
     shard_size: Annotated[int, Ge(1)] = 4096
@@ -53,7 +60,7 @@ class ConvertSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareSettings:
+class CompareSettings(StageSettings):
     """What is compared, and what else is asked of the models; selection sees validation rows only."""
 
     models: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from graphfuse.comparison.collect import Results, best_on_validation
 from graphfuse.comparison.isolated import Work, run_isolated
 from graphfuse.comparison.measure import MemoryMeter, Stopwatch
 from graphfuse.comparison.plan import Row, plan_rows
+from graphfuse.comparison.run import group_numbers
+from graphfuse.config import Section
 from graphfuse.core.errors import ConfigError
 from graphfuse.core.progress import silent
 from graphfuse.core.registry import names
@@ -151,3 +154,31 @@ def test_who_stops_asking_ends_what_runs() -> None:
     assert next(pieces)[0].key == 0.0
     pieces.close()
     assert not multiprocessing.active_children()
+
+
+def test_test_rows_of_one_group_are_found_again_in_the_data_set(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {"id": [f"post-{n}" for n in range(80)], "event": ["", "", *(f"e{n // 3}" for n in range(78))], "label": ["a", "b"] * 40}
+    )
+    table.sample(frac=1, random_state=0).to_csv(tmp_path / "posts.csv", index=False)
+    store, section = toy_store(tmp_path / "store"), {"name": "table", "path": "posts.csv", "sample_id": "id", "target": "label"}
+    experiment = toy_experiment(tmp_path)
+    grouped = replace(experiment, dataset=Section(name="table", settings={**section, "group": "event", "split": {"by": "random"}}))
+    numbers, notes = group_numbers(store, grouped)
+    assert not notes
+    events = table["event"].iloc[store.indices("test")].to_numpy()
+    assert all((numbers[a] == numbers[b]) == (events[a] == events[b]) for a in range(24) for b in range(24))
+    assert group_numbers(store, experiment) == (None, [])
+    (tmp_path / "posts.csv").unlink()
+    numbers, notes = group_numbers(store, grouped)
+    assert numbers is None and "the data set cannot be read" in notes[0]
+
+
+def test_a_row_without_a_group_is_one_of_its_own(tmp_path: Path) -> None:
+    table = pd.DataFrame({"id": [f"post-{n}" for n in range(80)], "event": [""] * 79 + ["e"], "label": ["a", "b"] * 40})
+    table.to_csv(tmp_path / "posts.csv", index=False)
+    settings = {"path": "posts.csv", "sample_id": "id", "target": "label", "group": "event", "split": {"by": "random"}}
+    numbers, _ = group_numbers(
+        toy_store(tmp_path / "store"), replace(toy_experiment(tmp_path), dataset=Section(name="table", settings=settings))
+    )
+    assert len(set(numbers)) == 24

@@ -140,3 +140,24 @@ def test_another_store_or_experiment_is_refused_with_what_differs(done, tmp_path
     (tmp_path / "full" / "notes.txt").touch()
     with pytest.raises(InputError, match="holds something else"):
         run(store, tmp_path / "full")
+
+
+def test_all_else_that_can_be_asked_is_answered_from_the_same_runs(tmp_path: Path) -> None:
+    store, asked = toy_store(tmp_path / "store"), {"controls": True, "missing": True, "noise": True, "calibration": True, "trials": 2}
+    asked |= {"rates": [1.0], "noise_scales": [2.0], "seeds": 1, "examined": ["relational_mean"], "models": ["relational_mean"]}
+    comparison = run(store, tmp_path / "out", workers=2, **asked)
+    assert {entry["model"] for entry in comparison["controls"]} == {"relational_mean"}
+    assert {"no edges", "without text", "noise for image"} <= {entry["control"] for entry in comparison["controls"]}
+    assert {curve["where"] for curve in comparison["missing"]["curves"]} == {"test", "training", "training and test"}
+    assert {curve["modality"] for curve in comparison["noise"]["curves"]} == {"text", "image"}
+    whole = named(comparison)["relational_mean"]["test"]["macro_f1"]["mean"]
+    assert all(curve["mean"][0] == whole for part in ("missing", "noise") for curve in comparison[part]["curves"])
+    assert [entry["name"] for entry in comparison["tuning"]] == ["relational_mean", "text only", "image only"]
+    settings = next(entry["best_settings"] for entry in comparison["tuning"] if entry["name"] == "relational_mean")
+    of_model = {key: value for key, value in settings.items() if not key.startswith("train.")}
+    assert of_model and of_model.items() <= named(comparison)["relational_mean"]["settings"].items()
+    trials = list((tmp_path / "out" / "tuning").glob("*/trial-*/run/predictions-test.parquet"))
+    assert not trials  # chosen without a look at the test rows
+    before = written(tmp_path / "out")
+    assert same(run(store, tmp_path / "out", **asked), comparison)
+    assert written(tmp_path / "out") == before
