@@ -11,7 +11,7 @@ from graphfuse.cli.main import app, run
 from graphfuse.core.errors import ConfigError, ResourceError
 
 ROOT = Path(__file__).parents[2]
-VERBS = ("demo", "init", "convert", "inspect", "train", "predict", "analyse", "export", "list")
+VERBS = ("demo", "init", "convert", "inspect", "train", "predict", "compare", "analyse", "export", "list")
 
 
 @pytest.mark.parametrize("verb", [*VERBS, "analyze"])
