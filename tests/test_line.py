@@ -41,11 +41,11 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which a table went down the whole line, by the commands of the README (made quick)."""
     folder = tmp_path_factory.mktemp("line")
     shutil.copytree(POSTS, folder / "data" / "posts")
-    commands = [shlex.split(command) for command in readme_block("in five commands").splitlines()]
-    assert [command[:2] for command in commands] == [["graphfuse", verb] for verb in ("init", "convert", "train", "predict", "analyse")]
+    commands = [shlex.split(command) for command in readme_block("in six commands").splitlines()]
+    assert [command[:2] for command in commands] == [["graphfuse", verb] for verb in ("init", "convert", "train", "predict", "analyse", "compare")]
     with contextlib.chdir(folder):
         for _, verb, *options in commands:
-            figures(verb, *options, *(QUICK if verb in ("convert", "train") else []))
+            figures(verb, *options, *(QUICK if verb in ("convert", "train", "compare") else []))
     return folder
 
 

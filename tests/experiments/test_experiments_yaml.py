@@ -12,10 +12,10 @@ from graphfuse.conversion.recipe import Recipe
 from graphfuse.core.build import build
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted((ROOT / "experiments").glob("*/experiment.yaml"))
+FILES = sorted((ROOT / "experiments").glob("*/*.yaml"))
 MADE = [path for path in FILES if "name: synthetic" in path.read_text(encoding="utf-8")]
 TINY = ["train_rows=24", "validation_rows=8", "test_rows=8"]
-by_name = pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
+by_name = pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 
 
 def commands(path: Path) -> list[str]:
@@ -48,7 +48,7 @@ def test_its_folder_says_how_it_is_run_and_what_came_of_it(path):
         assert set(re.findall(r"^make (\w+)", line)) <= targets, line
 
 
-@pytest.mark.parametrize("path", MADE, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", MADE, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_on_made_posts_it_runs_from_table_to_metrics(path, tmp_path):
     overrides = [f"dataset.path={tmp_path / 'posts'}", *(f"dataset.{rows}" for rows in TINY)]
     overrides += ["train.epochs=1", "train.seeds=[0]", "train.batch_size=16"]
