@@ -56,6 +56,11 @@ class FusionModule(nn.Module):
     decides: bool = False
     """Whether `forward` gives logits itself (late and kernel methods), so that there is no head."""
 
+    @property
+    def fits_validation(self) -> bool:
+        """Whether it learns from validation rows too (it overrides `fit_validation`), so that its figures on them flatter."""
+        return type(self).fit_validation is not FusionModule.fit_validation
+
     @abstractmethod
     def forward(
         self, batch: Batch, edge_weight_dict: EdgeWeights | None = None, node_weight_dict: NodeWeights | None = None

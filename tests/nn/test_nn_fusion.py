@@ -1,0 +1,31 @@
+"""What every fusion network tells about itself."""
+
+from graphfuse.models._late import LateFusion, WeightedFusion
+from graphfuse.models.graphical_model import GaussianFusion, TreeFusion
+from graphfuse.models.kernel_learning import KernelFusion
+from graphfuse.models.stacking import StackingFusion
+from graphfuse.models.weighted_average import WeightedAverageFusion
+from graphfuse.nn.fusion import FusionModule
+
+
+class Still(FusionModule):
+    """Learns nothing outside of training."""
+
+
+class Deeper(StackingFusion):
+    """Inherits that it learns from validation rows."""
+
+
+def learns(kind: type[FusionModule]) -> bool:
+    """Ask an object that holds nothing: only its class matters."""
+    return kind.__new__(kind).fits_validation
+
+
+def test_a_network_that_overrides_fit_validation_says_that_it_learns_from_validation_rows():
+    for kind in (StackingFusion, WeightedAverageFusion, TreeFusion, GaussianFusion, KernelFusion, Deeper):
+        assert learns(kind)
+
+
+def test_one_that_does_not_says_so():
+    for kind in (Still, LateFusion, WeightedFusion):
+        assert not learns(kind)
