@@ -10,9 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from graphfuse.core.schema import TargetKind, TargetSchema
-
-LARGEST_EXPONENT = 30.0
-"""Bound on exp() for experts that are not there, so that 0 * exp(x) stays 0."""
+from graphfuse.nn.units import block_softmax
 
 
 def prior_logits(target: TargetSchema, num_logits: int) -> Tensor:
@@ -39,15 +37,8 @@ def shares(has: Tensor, log_weight: Tensor | None = None) -> Tensor:
     Returns:
         Shares that sum to 1 over the experts of each sample; 0 where a sample has none.  [batch_size, num_experts]
     """
-    mass = has
-    if log_weight is not None:
-        # the heaviest one that is there is the unit, so that a light expert alone still counts fully
-        seen = log_weight.expand_as(has).masked_fill(has == 0, -torch.inf)
-        peak = seen.detach().amax(dim=1, keepdim=True)
-        peak = torch.where(peak.isinf(), torch.zeros_like(peak), peak)
-        mass = has * (log_weight - peak).clamp(max=LARGEST_EXPONENT).exp()
-    total = mass.sum(dim=1, keepdim=True)
-    return mass / torch.where(total == 0, torch.ones_like(total), total)
+    score = torch.zeros_like(has) if log_weight is None else log_weight.expand_as(has)
+    return block_softmax(score, has)
 
 
 def mix(kind: TargetKind, logits: Tensor, share: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from graphfuse.core.schema import GraphSchema
 from graphfuse.core.sockets import FusionModel
 from graphfuse.nn.fitted import FittedModule
 from graphfuse.nn.fusion import NodeWeights, Rows
+from graphfuse.nn.perceptron import hidden_layers
 from graphfuse.nn.pooling import Pooled, informative_types, pool, pooled_rows
 
 NARROWEST = 1e-6
@@ -42,14 +43,6 @@ class EarlyModel(FusionModel):
     def perceptron_channels(self, channels: int) -> int:
         """Return the width that `perceptron(channels)` gives."""
         return self.hidden_channels if self.num_layers else channels
-
-
-def hidden_layers(channels: int, hidden_channels: int, num_layers: int, dropout: float) -> list[nn.Module]:
-    """Return layers [n, channels] -> [n, hidden_channels], none if `num_layers` is 0."""
-    layers: list[nn.Module] = []
-    for number in range(num_layers):
-        layers += [nn.Linear(channels if number == 0 else hidden_channels, hidden_channels), nn.ReLU(), nn.Dropout(dropout)]
-    return layers
 
 
 class StandardInputs(FittedModule):
@@ -120,7 +113,7 @@ class FittedMap(FittedModule):
         """Set mean [channels] and map [channels, at most `components`]."""
         filled = weight.new_zeros(self.weight.shape)
         filled[:, : weight.size(1)] = weight
-        self.set_fitted(mean=mean.to(torch.get_default_dtype()), weight=filled.to(torch.get_default_dtype()))
+        self.set_fitted(mean=mean, weight=filled)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [n, components]."""

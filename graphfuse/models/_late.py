@@ -14,6 +14,7 @@ from graphfuse.models._decisions import mix, prior_logits, shares
 from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutput, NodeWeights, Rows
 from graphfuse.nn.inputs import input_projections
 from graphfuse.nn.losses import labelled
+from graphfuse.nn.perceptron import perceptron
 from graphfuse.nn.pooling import informative_types, pool
 
 
@@ -67,7 +68,7 @@ class LateFusion(FusionModule):
         self.out_channels = decision.num_logits * len(self.node_types)
         widths = {name: schema.channels_by_node_type[name] for name in self.node_types}
         self.project = input_projections(widths, channels, model.input_dropout)
-        self.perceptron = nn.ModuleDict({name: _perceptron(channels, model.dropout) for name in self.node_types})
+        self.perceptron = nn.ModuleDict({name: perceptron(channels, channels, model.dropout) for name in self.node_types})
         self.decide = nn.ModuleDict({name: nn.Linear(channels, decision.num_logits) for name in self.node_types})
         self.register_buffer("prior", prior_logits(decision.target, decision.num_logits))
 
@@ -130,14 +131,3 @@ class WeightedFusion(LateFusion):
     def combine(self, decisions: Decisions) -> Tensor:
         """Return the weighted average; weights renormalise over the experts that are there."""
         return mix(self.kind, decisions.logits, shares(decisions.has, self.log_weight))
-
-
-def _perceptron(channels: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(channels, channels),
-        nn.ReLU(),
-        nn.Dropout(dropout),
-        nn.Linear(channels, channels),
-        nn.ReLU(),
-        nn.Dropout(dropout),
-    )

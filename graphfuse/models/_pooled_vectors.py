@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Lt
-from torch import nn
 
 from graphfuse.core.sockets import FusionModel
 
@@ -20,15 +19,3 @@ class PooledVectorsModel(FusionModel):
     """Share of hidden values dropped in training."""
     input_dropout: Annotated[float, Ge(0), Lt(1)] = 0.3
     """Share of feature values dropped in training; it keeps the network from learning samples by heart."""
-
-
-def perceptron(in_channels: int, channels: int, dropout: float) -> nn.Sequential:
-    """Return what follows fusion, two layers: [batch_size, in_channels] -> [batch_size, channels]."""
-    return nn.Sequential(
-        nn.Linear(in_channels, channels),
-        nn.ReLU(),
-        nn.Dropout(dropout),
-        nn.Linear(channels, channels),
-        nn.ReLU(),
-        nn.Dropout(dropout),
-    )

@@ -5,12 +5,12 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Lt
-from torch import nn
 from torch_geometric.data import Batch
 
 from graphfuse.core.schema import GraphSchema
 from graphfuse.core.sockets import FusionModel
 from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutput, NodeWeights
+from graphfuse.nn.perceptron import perceptron
 from graphfuse.nn.pooling import PooledInputs
 
 
@@ -38,14 +38,7 @@ class ConcatFusion(FusionModule):
         super().__init__()
         channels = self.out_channels = model.hidden_channels
         self.inputs = PooledInputs(schema, channels, model.input_dropout)
-        self.perceptron = nn.Sequential(
-            nn.Linear(channels * len(self.inputs.node_types), channels),
-            nn.ReLU(),
-            nn.Dropout(model.dropout),
-            nn.Linear(channels, channels),
-            nn.ReLU(),
-            nn.Dropout(model.dropout),
-        )
+        self.perceptron = perceptron(channels * len(self.inputs.node_types), channels, model.dropout)
 
     def forward(
         self, batch: Batch, edge_weight_dict: EdgeWeights | None = None, node_weight_dict: NodeWeights | None = None

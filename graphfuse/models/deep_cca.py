@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from graphfuse.core.schema import GraphSchema
-from graphfuse.models._early import EarlyModel, StandardInputs, hidden_layers, need_types, presence, reconstruction_error
+from graphfuse.models._early import EarlyModel, StandardInputs, need_types, presence, reconstruction_error
 from graphfuse.nn.correlation import expanded, multiset_maps, second_moments, total_correlation
 from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutput, NodeWeights, Rows
+from graphfuse.nn.perceptron import hidden_layers
 from graphfuse.nn.pooling import Pooled
 
 MOMENTUM = 0.1

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from graphfuse.core.schema import GraphSchema
-from graphfuse.models._pooled_vectors import PooledVectorsModel, perceptron
+from graphfuse.models._pooled_vectors import PooledVectorsModel
 from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutput, NodeWeights
+from graphfuse.nn.perceptron import perceptron
 from graphfuse.nn.pooling import PooledInputs
 
 

@@ -14,6 +14,7 @@ from graphfuse.core.sockets import FusionModel
 from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutput, NodeWeights
 from graphfuse.nn.inputs import input_projections
 from graphfuse.nn.pooling import informative_types
+from graphfuse.nn.units import UnitBlocks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,15 +85,9 @@ class UnitSequenceFusion(FusionModule):
             masses.append(mass[kept])
         # 2. Sorted by sample; a stable sort keeps modality after modality, and node order within.
         owner, order = torch.cat(owners).sort(stable=True)
-        lengths = torch.bincount(owner, minlength=batch.num_graphs)
-        position = torch.arange(owner.numel(), device=owner.device) - (lengths.cumsum(0) - lengths)[owner]
         # 3. Padded; one place at least, so that there is a maximum to take.
-        longest = max(int(lengths.max()), 1)
-        x, mass = torch.cat(xs)[order], torch.cat(masses)[order]
-        place = owner * longest + position
-        padded = x.new_zeros(batch.num_graphs * longest, x.size(1)).index_add(0, place, x)
-        weight = mass.new_zeros(batch.num_graphs * longest).index_add(0, place, mass)
-        return padded.view(batch.num_graphs, longest, -1), weight.view(batch.num_graphs, longest)
+        block = UnitBlocks(owner, batch.num_graphs)
+        return block.pad(torch.cat(xs)[order]), block.pad(torch.cat(masses)[order])
 
 
 class Convolutions(nn.Module):

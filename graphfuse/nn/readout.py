@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
+from graphfuse.core.errors import ConfigError
 from graphfuse.nn.fusion import NodeWeights
 from graphfuse.nn.weights import weighted_mean, weighted_softmax, weighted_sum
 
@@ -41,6 +42,8 @@ class AttentionReadout(nn.Module):
 
     def __init__(self, channels: int, heads: int = 4) -> None:
         super().__init__()
+        if channels % heads:
+            raise ConfigError(f"model.hidden_channels: must be a multiple of {heads}, the heads of the readout (got {channels}).")
         self.heads = heads
         self.score = nn.Sequential(nn.Linear(channels, channels), nn.Tanh(), nn.Linear(channels, heads))
 
