@@ -18,7 +18,7 @@ from graphfuse.nn.units import UnitAttention, UnitBlocks, block_softmax
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asymmetric(PooledVectorsModel):
+class AsymmetricModel(PooledVectorsModel):
     """Units of the leading modality look at the units of all others; only the leading ones are read out.
 
     Attention from "Attention Is All You Need" (Vaswani et al., NeurIPS 2017), in one direction between modalities as in "Multimodal
@@ -48,7 +48,7 @@ class Asymmetric(PooledVectorsModel):
 class AsymmetricFusion(FusionModule):
     """Leading units attend to assisting units -> attention over the leading units; edges are not looked at."""
 
-    def __init__(self, model: Asymmetric, schema: GraphSchema, leading: tuple[str, ...]) -> None:
+    def __init__(self, model: AsymmetricModel, schema: GraphSchema, leading: tuple[str, ...]) -> None:
         super().__init__()
         channels = self.out_channels = model.hidden_channels
         self.leading = leading

@@ -16,7 +16,7 @@ from graphfuse.nn.pooling import PooledInputs
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hybrid(PooledVectorsModel):
+class HybridModel(PooledVectorsModel):
     """Concatenation of inputs, products of hidden vectors and decisions of single modalities, weighted into one decision.
 
     Hybrid fusion as in "Multimodal fusion for multimedia analysis: a survey" (Atrey et al., Multimedia Systems 2010): feature-level and
@@ -33,7 +33,7 @@ class HybridFusion(FusionModule):
 
     decides = True
 
-    def __init__(self, model: Hybrid, schema: GraphSchema, decision: Decision) -> None:
+    def __init__(self, model: HybridModel, schema: GraphSchema, decision: Decision) -> None:
         super().__init__()
         channels = self.out_channels = model.hidden_channels
         self.inputs = PooledInputs(schema, channels, model.input_dropout)

@@ -25,7 +25,7 @@ class LearnedStructureModel(GraphModel):
     """Graph structure learned from all candidate pairs: each is kept or dropped by a gate of the hard concrete distribution.
 
     Candidates are the edges with relation `may_match`; where there are none, all edges between two modalities of content. An edge and
-    its reverse are one candidate. Kept edges are those of a gate above 0 (Louizos et al., Learning Sparse Neural Networks
+    its reverse have one score, and in training a draw each. Kept edges are those of a gate above 0 (Louizos et al., Learning Sparse Neural Networks
     through L0 Regularization, ICLR 2018); messages then pass along them as `relational_attention` does it.
     """
 

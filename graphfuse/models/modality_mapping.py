@@ -17,7 +17,7 @@ from graphfuse.nn.pooling import PooledInputs
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModalityMapping(PooledVectorsModel):
+class ModalityMappingModel(PooledVectorsModel):
     """Each modality is translated into the others; what is absent is what the others make of it.
 
     After "Found in Translation: Learning Robust Joint Representations by Cyclic Translations Between Modalities" (Pham et al., AAAI 2019,
@@ -37,7 +37,7 @@ class ModalityMapping(PooledVectorsModel):
 class ModalityMappingFusion(FusionModule):
     """Mean per node type -> vectors and their translations -> perceptron; edges are not looked at."""
 
-    def __init__(self, model: ModalityMapping, schema: GraphSchema) -> None:
+    def __init__(self, model: ModalityMappingModel, schema: GraphSchema) -> None:
         super().__init__()
         self.model = model
         channels = self.out_channels = model.hidden_channels

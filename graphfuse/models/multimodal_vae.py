@@ -22,7 +22,7 @@ LARGEST_LOG_PRECISION = 6.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class MultimodalVAE(PooledVectorsModel):
+class MultimodalVAEModel(PooledVectorsModel):
     """A Gaussian per modality, their product with the prior, and decoders that give each modality back.
 
     From "Multimodal Generative Models for Scalable Weakly-Supervised Learning" (Wu and Goodman, NeurIPS 2018, arXiv:1802.05335), trained
@@ -48,7 +48,7 @@ class MultimodalVAEFusion(FusionModule):
 
     steps: Tensor
 
-    def __init__(self, model: MultimodalVAE, schema: GraphSchema) -> None:
+    def __init__(self, model: MultimodalVAEModel, schema: GraphSchema) -> None:
         super().__init__()
         self.model = model
         self.node_types = informative_types(schema)

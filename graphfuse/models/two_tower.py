@@ -18,7 +18,7 @@ from graphfuse.nn.pooling import PooledInputs
 
 
 @dataclass(frozen=True, kw_only=True)
-class TwoTower(PooledVectorsModel):
+class TwoTowerModel(PooledVectorsModel):
     """Every logit is a scaled cosine between what two towers make of their modalities, summed over pairs of modalities.
 
     After "Learning Deep Structured Semantic Models for Web Search using Clickthrough Data" (Huang et al., CIKM 2013) and "Learning
@@ -39,7 +39,7 @@ class TwoTowerFusion(FusionModule):
 
     decides = True
 
-    def __init__(self, model: TwoTower, schema: GraphSchema, decision: Decision) -> None:
+    def __init__(self, model: TwoTowerModel, schema: GraphSchema, decision: Decision) -> None:
         super().__init__()
         channels, self.num_logits = model.hidden_channels, decision.num_logits
         wide = model.logit_channels * decision.num_logits

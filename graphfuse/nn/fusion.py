@@ -14,7 +14,10 @@ EdgeWeights = Mapping[EdgeType, Tensor]
 NodeWeights = Mapping[str, Tensor]
 """Weight in [0, 1] per node [num_nodes]; a type left out means 1."""
 Rows = Callable[[], Iterable[Batch]]
-"""Gives all rows of a split in store order, in batches with their target `y`; may be called more than once."""
+"""Gives all rows of a split in store order, in batches with their target `y`; may be called more than once.
+
+Rows without a target are among them (-1 or NaN: `nn.losses.labelled`), and how much a row counts in training is not told.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,7 +51,8 @@ def contrast(
 ) -> Tensor:
     """Return InfoNCE, mean over pairs of modalities; samples that lack one of a pair are left out of it.
 
-    Compared are the views that the model gives and learns, else its embeddings of one modality at a time.
+    Compared are the views that the model gives and learns, else its embeddings of one modality at a time. Where these are decided without
+    gradients (experts of late methods, which learn from the task alone; kernels), it is a number that nothing learns from.
     """
     learned = any(vector.requires_grad for vector in output.views.values())
     views = modality_views(network, batch, node_weight_dict, output if learned else replace(output, views={}))

@@ -5,7 +5,7 @@ import torch
 from unit_batches import DECISION, batch_of, schema
 
 from graphfuse.core.errors import ConfigError
-from graphfuse.models.asymmetric import Asymmetric, AsymmetricFusion
+from graphfuse.models.asymmetric import AsymmetricFusion, AsymmetricModel
 
 NAMES = ("word", "region", "author")
 SIZES = ((2, 3, 1), (1, 0, 1), (0, 2, 0), (2, 0, 0))
@@ -14,7 +14,7 @@ STILL = {"hidden_channels": 8, "heads": 2, "dropout": 0.0, "input_dropout": 0.0}
 
 def network(leading: str = "", names: tuple[str, ...] = NAMES) -> AsymmetricFusion:
     torch.manual_seed(0)
-    return Asymmetric(leading=leading, **STILL).module(schema(*names), DECISION).eval()
+    return AsymmetricModel(leading=leading, **STILL).module(schema(*names), DECISION).eval()
 
 
 def test_the_first_type_leads_unless_another_is_named_by_type_or_modality() -> None:
@@ -59,4 +59,4 @@ def test_a_single_modality_leads_nobody() -> None:
 
 def test_heads_share_the_channels_evenly() -> None:
     with pytest.raises(ValueError, match=r"heads must divide hidden_channels \(got 3 heads for 64 channels\)"):
-        Asymmetric(heads=3)
+        AsymmetricModel(heads=3)

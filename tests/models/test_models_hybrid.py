@@ -3,7 +3,7 @@
 import torch
 from unit_batches import DECISION, batch_of, schema
 
-from graphfuse.models.hybrid import Hybrid, HybridFusion
+from graphfuse.models.hybrid import HybridFusion, HybridModel
 
 NAMES = ("word", "region", "author")
 SIZES = ((2, 3, 1), (1, 0, 1), (0, 0, 0))
@@ -11,7 +11,7 @@ SIZES = ((2, 3, 1), (1, 0, 1), (0, 0, 0))
 
 def network() -> HybridFusion:
     torch.manual_seed(0)
-    fusion = Hybrid(hidden_channels=8).module(schema(*NAMES), DECISION).eval()
+    fusion = HybridModel(hidden_channels=8).module(schema(*NAMES), DECISION).eval()
     with torch.no_grad():
         for number, say in enumerate(fusion.say.values()):
             say.fill_(0.3 * number)

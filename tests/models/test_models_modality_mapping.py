@@ -3,14 +3,14 @@
 import torch
 from unit_batches import DECISION, batch_of, schema
 
-from graphfuse.models.modality_mapping import ModalityMapping, ModalityMappingFusion
+from graphfuse.models.modality_mapping import ModalityMappingFusion, ModalityMappingModel
 
 NAMES = ("word", "region", "author")
 SIZES = ((2, 3, 1), (1, 0, 1), (0, 0, 0), (0, 2, 0))
-STILL = ModalityMapping(hidden_channels=8, dropout=0, input_dropout=0)
+STILL = ModalityMappingModel(hidden_channels=8, dropout=0, input_dropout=0)
 
 
-def network(model: ModalityMapping = STILL, names: tuple[str, ...] = NAMES) -> ModalityMappingFusion:
+def network(model: ModalityMappingModel = STILL, names: tuple[str, ...] = NAMES) -> ModalityMappingFusion:
     torch.manual_seed(0)
     return model.module(schema(*names), DECISION)
 
@@ -76,7 +76,7 @@ def test_a_single_modality_has_nothing_to_be_translated_into() -> None:
 
 def test_it_learns_to_fill_in_what_can_be_known() -> None:
     names = ("word", "region")
-    fusion = network(ModalityMapping(dropout=0, input_dropout=0), names).train()
+    fusion = network(ModalityMappingModel(dropout=0, input_dropout=0), names).train()
     whole = batch_of(names, [(1, 1)] * 64)
     whole["region"].x = whole["word"].x[:, :3].clone()
     optimizer = torch.optim.Adam(fusion.parameters(), lr=0.01)

@@ -4,15 +4,15 @@ import pytest
 import torch
 from unit_batches import DECISION, batch_of, schema
 
-from graphfuse.models.multimodal_vae import MultimodalVAE, MultimodalVAEFusion
+from graphfuse.models.multimodal_vae import MultimodalVAEFusion, MultimodalVAEModel
 from graphfuse.nn.pooling import pool
 
 NAMES = ("word", "region", "author")
 SIZES = ((2, 3, 1), (1, 0, 1), (0, 0, 0), (0, 2, 0))
-STILL = MultimodalVAE(hidden_channels=8, latent_channels=4, dropout=0, input_dropout=0, warmup_steps=0)
+STILL = MultimodalVAEModel(hidden_channels=8, latent_channels=4, dropout=0, input_dropout=0, warmup_steps=0)
 
 
-def network(model: MultimodalVAE = STILL) -> MultimodalVAEFusion:
+def network(model: MultimodalVAEModel = STILL) -> MultimodalVAEFusion:
     torch.manual_seed(0)
     fusion = model.module(schema(*NAMES), DECISION)
     fusion.fit_train(lambda: [labelled(seed) for seed in range(5)])
@@ -70,7 +70,7 @@ def test_in_training_it_draws_and_adds_the_lower_bounds_of_all_and_of_each_modal
 
 
 def test_the_divergence_warms_up_and_goes_on_where_a_state_dict_left_it() -> None:
-    model = MultimodalVAE(hidden_channels=8, latent_channels=4, dropout=0, input_dropout=0, warmup_steps=4)
+    model = MultimodalVAEModel(hidden_channels=8, latent_channels=4, dropout=0, input_dropout=0, warmup_steps=4)
     fusion = network(model).train()
     found = [fusion(labelled()).penalties["divergence"].item() for _ in range(5)]
     assert [value / found[-1] for value in found] == pytest.approx([0.25, 0.5, 0.75, 1, 1])
@@ -80,12 +80,12 @@ def test_the_divergence_warms_up_and_goes_on_where_a_state_dict_left_it() -> Non
 
 
 def test_no_bound_is_computed_where_it_weighs_nothing() -> None:
-    assert network(MultimodalVAE(reconstruction=0)).train()(labelled()).penalties == {}
+    assert network(MultimodalVAEModel(reconstruction=0)).train()(labelled()).penalties == {}
 
 
 def test_it_learns_to_give_back_one_modality_from_the_other() -> None:
     torch.manual_seed(0)
-    fusion = MultimodalVAE(latent_channels=4, dropout=0, input_dropout=0, reconstruction=1, beta=0.05).module(
+    fusion = MultimodalVAEModel(latent_channels=4, dropout=0, input_dropout=0, reconstruction=1, beta=0.05).module(
         schema("word", "region"), DECISION
     )
     whole = batch_of(("word", "region"), [(1, 1)] * 64)

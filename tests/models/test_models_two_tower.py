@@ -5,14 +5,14 @@ import math
 import torch
 from unit_batches import DECISION, batch_of, schema
 
-from graphfuse.models.two_tower import TwoTower, TwoTowerFusion
+from graphfuse.models.two_tower import TwoTowerFusion, TwoTowerModel
 
 SIZES = ((2, 3, 1), (1, 0, 1), (0, 0, 0))
 
 
 def network(*names: str) -> TwoTowerFusion:
     torch.manual_seed(0)
-    fusion = TwoTower(hidden_channels=8, logit_channels=3).module(schema(*names), DECISION).eval()
+    fusion = TwoTowerModel(hidden_channels=8, logit_channels=3).module(schema(*names), DECISION).eval()
     with torch.no_grad():
         fusion.scale.copy_(torch.tensor([2.0, 5.0]))
         fusion.bias.copy_(torch.tensor([0.1, -0.3]))
