@@ -50,13 +50,15 @@ def cost_plot(ladder: Ladder, cost: str, title: str, width: float, height: float
         width: Of the plot, in pixels.
         height: Of the plot, in pixels.
     """
-    known = [(row, float(value)) for row in ladder.rows if row.test is not None and (value := getattr(row, cost)) and value > 0]
+    known = [
+        (row, row.test.value, float(paid)) for row in ladder.rows if row.test is not None and (paid := getattr(row, cost)) and paid > 0
+    ]
     if len(known) < 2:
         return None
-    values = [row.test.value for row, _ in known if row.test is not None]
-    ticks = round_ticks(min(values), max(values), 5)
-    low, high = min(ticks[0], *values), max(ticks[-1], *values)
-    first, last = math.log10(min(value for _, value in known)), math.log10(max(value for _, value in known))
+    skills, costs = [skill for _, skill, _ in known], [paid for _, _, paid in known]
+    ticks = round_ticks(min(skills), max(skills), 5)
+    low, high = min(ticks[0], *skills), max(ticks[-1], *skills)
+    first, last = math.log10(min(costs)), math.log10(max(costs))
     room = max(0.08 * (last - first), 0.15)
     first, last = first - room, last + room
 
@@ -66,22 +68,20 @@ def cost_plot(ladder: Ladder, cost: str, title: str, width: float, height: float
     def y(value: float) -> float:
         return height - (value - low) / (high - low) * height
 
-    best = _frontier(
-        [(value, row.test.value if ladder.higher_is_better else -row.test.value) for row, value in known if row.test is not None]
-    )
-    places = [(x(value), y(row.test.value)) for row, value in known if row.test is not None]
+    best = _frontier([(paid, skill if ladder.higher_is_better else -skill) for _, skill, paid in known])
+    places = [(x(paid), y(skill)) for _, skill, paid in known]
     labels = _labels([(known[number][0].name, *places[number]) for number in best], places, width)
     points = tuple(
         Point(
             name=row.name,
-            words=f"{figure(row.test and row.test.value)}, {duration(value)}",
+            words=f"{figure(skill)}, {duration(paid)}",
             group=row.group,
             colour=colour_of(row.group),
-            x=places[number][0],
-            y=places[number][1],
+            x=place[0],
+            y=place[1],
             label=labels.get(row.name),
         )
-        for number, (row, value) in enumerate(known)
+        for (row, skill, paid), place in zip(known, places, strict=True)
     )
     return CostPlot(
         title=title,
