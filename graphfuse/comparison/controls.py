@@ -125,16 +125,19 @@ def _meaning(control: Control, difference: Mapping[str, Any], higher_is_better: 
 
 
 def _movement(difference: Mapping[str, Any]) -> str:
-    """Return such as `falls by 0.120 [0.081, 0.154]`; ends of the interval count in the direction that is told."""
+    """Return such as `falls by 0.120 [0.081, 0.154]`; ends of the interval count in the direction that is told, if there is one."""
     value, low, high = difference["difference"], difference["low"], difference["high"]
     if low == high == value == 0:
         return "stays the same"
     sign = -1 if value < 0 else 1
-    told = f"{'falls' if value < 0 else 'rises'} by {abs(value):.{DIGITS}f}"
+    verb = "falls" if value < 0 else "rises"
+    if not round(value, DIGITS):
+        sign, verb = 1, "changes"
+    told = f"{verb} by {abs(value):.{DIGITS}f}"
     if low is None or high is None:
         return told
     first, last = sorted((sign * low, sign * high))
-    return f"{told} [{first:.{DIGITS}f}, {last:.{DIGITS}f}]"
+    return f"{told} [{first:z.{DIGITS}f}, {last:z.{DIGITS}f}]"  # z: no minus in front of what is rounded to zero
 
 
 def _about_edges(seed: int) -> list[Control]:

@@ -55,7 +55,7 @@ def training_rows(row: Row, schema: GraphSchema, rates: Sequence[float], seed: i
             absence,
             replace(
                 row,
-                name=f"{row.name}, {absence.rate:.0%} of {absence.modality} missing in training",
+                name=f"{row.name}, {100 * absence.rate:g}% of {absence.modality} missing in training",
                 kind="control",
                 change=join_changes(
                     row.change, {"missing": {absence.modality: absence.rate}, "splits": ["train", "validation"], "seed": seed}

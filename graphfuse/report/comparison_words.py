@@ -51,7 +51,7 @@ def signed_interval(estimate: Estimate | None, digits: int = 3) -> str:
 
 def rate_words(rate: float) -> str:
     """Return a share of samples."""
-    return f"{rate:.0%}"
+    return f"{100 * rate:g}%"
 
 
 def scale_words(scale: float) -> str:

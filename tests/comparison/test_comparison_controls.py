@@ -89,6 +89,8 @@ def test_the_draws_have_the_seed_that_was_asked_for():
         ("no edges", (-0.12, -0.15, -0.08), "Without edges, macro F1 falls by 0.120 [0.080, 0.150]: the edges help."),
         ("no edges", (0.05, 0.01, 0.09), "Without edges, macro F1 rises by 0.050 [0.010, 0.090]: the edges hurt."),
         ("no edges", (-0.01, -0.04, 0.02), "Without edges, macro F1 falls by 0.010 [-0.020, 0.040]: the difference may be chance."),
+        ("no edges", (-0.0002, -0.04, 0.0003), "Without edges, macro F1 changes by 0.000 [-0.040, 0.000]: the difference may be chance."),
+        ("no edges", (0.02, -0.0001, 0.04), "Without edges, macro F1 rises by 0.020 [0.000, 0.040]: the difference may be chance."),
         ("no edges", (0.0, 0.0, 0.0), "Without edges, macro F1 stays the same: it makes no difference."),
         ("no edges", (-0.3, None, None), "Without edges, macro F1 falls by 0.300: the difference may be chance."),
         ("without image", (-0.2, -0.3, -0.1), "Without image, macro F1 falls by 0.200 [0.100, 0.300]: image helps."),
