@@ -23,6 +23,7 @@ from torch import Tensor
 from graphfuse.comparison.resampling import ANY_METRIC, Array, resampled_metric
 from graphfuse.core.schema import TargetSchema
 from graphfuse.core.sockets import Task
+from graphfuse.nn.losses import labelled
 
 CELLS = 2**19
 """Most weights in memory at a time."""
@@ -61,9 +62,14 @@ class Resampler:
         self._task, self._target, self._metric, self._y = task, target, metric, y
         self._groups = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
         self.units = int(self._groups.max()) + 1 if len(y) else 0
-        self.num_rows = len(y)
+        known = labelled(y).numpy()
+        self._known_units = len(np.unique(self._groups[known]))
+        self.num_rows = int(np.count_nonzero(known))
+        """Rows that have a target; others count nowhere."""
         self.unit = "samples" if groups is None else "groups"
+        self._asked = resamples
         self.resamples = resamples
+        """Those that are taken: fewer than asked for, once `compare` has found that the metric is slow."""
         self._drawn: dict[int, tuple[Tensor, Array]] = {}
 
     def compare(self, rows: BySeed, others: BySeed) -> Difference | None:
@@ -80,7 +86,7 @@ class Resampler:
             return Difference(difference=difference, low=None, high=None, p=None, effect_size=None)
         with_seeds = np.take_along_axis(whole, np.random.default_rng(2).integers(len(seeds), size=whole.shape), axis=0).mean(axis=0)
         low, high = np.quantile(with_seeds, [0.025, 0.975])
-        spread = float(whole.mean(axis=0).std(ddof=1)) * self.units**0.5
+        spread = float(whole.mean(axis=0).std(ddof=1)) * self._known_units**0.5
         reached = int(np.count_nonzero(np.abs(swapped) >= abs(difference) - 1e-12))
         return Difference(
             difference=difference,
@@ -97,8 +103,9 @@ class Resampler:
         """Return the difference after each swap, mean over seeds.  [num_swaps]."""
         y = torch.cat([self._y, self._y])
         metrics = [resampled_metric(self._task, self._metric, torch.cat(pair), y, self._target) for pair in zip(rows, others, strict=True)]
+        self.resamples = self._count(metrics[0][1])
         parts = []
-        for mask in self._chunks(self._swaps[:, : self._count(metrics[0][1])]):
+        for mask in self._chunks(self._swaps[:, : self.resamples]):
             first, second = np.concatenate([1 - mask, mask]), np.concatenate([mask, 1 - mask])
             parts.append(np.mean([metric(first) - metric(second) for metric, _ in metrics], axis=0))
         return np.concatenate(parts)
@@ -112,7 +119,7 @@ class Resampler:
         return self._drawn[id(logits)][1]
 
     def _count(self, fast: bool) -> int:
-        return self.resamples if fast else min(self.resamples, ANY_METRIC)
+        return self._asked if fast else min(self._asked, ANY_METRIC)
 
     def _chunks(self, units: npt.NDArray[Any]) -> Iterator[Array]:
         """Yield numbers per unit [num_units, num_resamples] as weights per row, some resamples at a time.  [num_samples, step]."""
@@ -123,13 +130,13 @@ class Resampler:
     @cached_property
     def _swaps(self) -> npt.NDArray[np.uint8]:
         """Whether the predictions of a unit are swapped.  [num_units, num_resamples]."""
-        return np.random.default_rng(0).integers(2, size=(self.units, self.resamples), dtype=np.uint8)
+        return np.random.default_rng(0).integers(2, size=(self.units, self._asked), dtype=np.uint8)
 
     @cached_property
     def _draws(self) -> npt.NDArray[np.uint16]:
         """How often a unit is drawn.  [num_units, num_resamples]."""
         rng = np.random.default_rng(1)
-        drawn = [np.bincount(rng.integers(self.units, size=self.units), minlength=self.units) for _ in range(self.resamples)]
+        drawn = [np.bincount(rng.integers(self.units, size=self.units), minlength=self.units) for _ in range(self._asked)]
         return np.stack(drawn, axis=1).astype(np.uint16)
 
 

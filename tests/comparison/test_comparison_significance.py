@@ -79,6 +79,17 @@ def test_rows_that_stand_and_fall_together_are_fewer_than_they_look() -> None:
     assert naive.high - naive.low < 0.6 * (grouped.high - grouped.low)
 
 
+def test_rows_without_a_target_count_nowhere() -> None:
+    y, (one, other) = drawn(600, (0.8, 0.7))
+    blank, nothing = torch.full((400,), -1), torch.zeros(400, 2)
+    some = Resampler(TASK, TARGET, "accuracy", torch.cat([y, blank]), None, 2000)
+    found = some.compare(*({s: torch.cat([logits, nothing]) for s, logits in row.items()} for row in (one, other)))
+    whole = Resampler(TASK, TARGET, "accuracy", y, None, 2000).compare(one, other)
+    assert some.num_rows == 600
+    assert found.effect_size == pytest.approx(whole.effect_size, rel=0.05)
+    assert (found.low, found.high) == pytest.approx((whole.low, whole.high), abs=0.01)
+
+
 def test_what_is_alike_differs_by_nothing_and_by_chance() -> None:
     y, (one, _) = drawn(30, (0.7, 0.5))
     found = Resampler(TASK, TARGET, "macro_f1", y, None, 199).compare(one, dict(one))
