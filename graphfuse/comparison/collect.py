@@ -14,6 +14,7 @@ from graphfuse.comparison.significance import Resampler, holm
 from graphfuse.core.schema import TargetSchema
 from graphfuse.core.sockets import Task
 from graphfuse.training.predict import Outputs
+from graphfuse.training.run import open_run
 from graphfuse.training.summary import interval
 
 COSTS = ("parameters", "train_seconds", "train_seconds_wall", "predict_seconds_per_1000", "peak_memory_mb")
@@ -30,6 +31,8 @@ class Results:
     """Seed -> why it failed."""
     outputs: Mapping[int, Mapping[str, Outputs]]
     """Seed -> split -> logits and targets."""
+    learned_from_validation: bool = False
+    """Whether its networks learned from validation rows too, such as weights of experts, so that its figures on them flatter."""
 
     def logits(self, split: str) -> dict[int, Tensor]:
         """Return the logits of a split by seed."""
@@ -41,16 +44,19 @@ class Results:
         return fmean(known) if known else None
 
 
-def gather_results(out: Path, row: Row, seeds: Sequence[int]) -> Results:
+def gather_results(out: Path, row: Row, seeds: Sequence[int], allowed: tuple[str, ...] = ()) -> Results:
     """Read what the attempts of a row left."""
     attempts = {seed: Attempt(row=row, seed=seed) for seed in seeds}
     records = {seed: attempt.record(out) for seed, attempt in attempts.items()}
     done = {seed: record for seed, record in records.items() if record is not None and record["status"] == "done"}
+    validated = [attempts[seed].run_folder(out) for seed, record in done.items() if record["metrics"].get("validation")]
     return Results(
         row=row,
         records=done,
         failures={seed: record["error"] for seed, record in records.items() if record is not None and record["status"] != "done"},
         outputs={seed: read_outputs(attempts[seed].outputs_file(out)) for seed in done},
+        # a matter of the model, not of the seed
+        learned_from_validation=bool(validated) and open_run(validated[0], allowed).networks[0].body.fits_validation,
     )
 
 
@@ -64,12 +70,15 @@ def majority_results(row: Row, outputs: Mapping[str, Outputs], task: Task, targe
 def best_on_validation(results: Sequence[Results], monitor: str) -> Results | None:
     """Return the results with the best mean on validation rows, the first of equals; None where none has one.
 
+    Those that learned from validation rows too are passed over, unless there are no others: their means there flatter them.
+
     Args:
         results: To choose from.
         monitor: The task's metric, `-` in front if lower is better.
     """
     metric, sign = monitor.removeprefix("-"), -1 if monitor.startswith("-") else 1
-    known = [(sign * value, found) for found in results if (value := found.mean("validation", metric)) is not None]
+    honest = [found for found in results if not found.learned_from_validation] or results
+    known = [(sign * value, found) for found in honest if (value := found.mean("validation", metric)) is not None]
     return max(known, key=lambda pair: pair[0])[1] if known else None
 
 
@@ -86,6 +95,7 @@ def describe_row(found: Results) -> dict[str, Any]:
         "settings": {name: value for name, value in row.section.items() if name != "name"},
         "seeds": sorted(found.records),
         "failures": [{"seed": seed, "error": error} for seed, error in found.failures.items()],
+        "learned_from_validation": found.learned_from_validation,
         **costs,
         "parameters": None if costs["parameters"] is None else int(costs["parameters"]),
         **{split: _intervals([record["metrics"].get(split, {}) for record in once]) for split in SPLITS},

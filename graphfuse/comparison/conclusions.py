@@ -7,7 +7,7 @@ SIGNIFICANT = 0.05
 
 
 def conclusions(comparison: Mapping[str, Any]) -> list[str]:
-    """Return one sentence per finding; the best is chosen on validation rows, and judged on test rows.
+    """Return one sentence per finding; the best is chosen on validation rows that it did not learn from, and judged on test rows.
 
     Args:
         comparison: What `comparison.json` holds.
@@ -36,17 +36,27 @@ def verdict(row: Mapping[str, Any], higher_is_better: bool) -> str:
     return "better" if (against["difference"] > 0) == higher_is_better else "worse"
 
 
+def signed(value: float, digits: int) -> str:
+    """Return a difference with its sign; what is rounded to zero has none."""
+    text = f"{value:+z.{digits}f}"
+    return text if float(text) else text.removeprefix("+")
+
+
 def _about_the_best(comparison: Mapping[str, Any]) -> Iterator[str]:
     metric, baseline = comparison["metric"], comparison["baseline"]
-    best = next((row for row in ordered(comparison) if row["kind"] == "model" and metric in row["test"]), None)
+    models = [row for row in ordered(comparison) if row["kind"] == "model" and metric in row["test"]]
+    # what learned from validation rows too is taken only where there is nothing else
+    best = min(models, key=lambda row: row["learned_from_validation"], default=None)
     if best is None:
         return
     where = "on validation rows" if metric in best["validation"] else "on test rows (there are no validation rows, so this flatters it)"
+    if best["learned_from_validation"]:
+        where += " (which it learned from too, so this flatters it)"
     yield f"Best {where}: {best['name']}, with a test {metric} of {_value(best['test'][metric])}."
     against = best["against_baseline"]
     if best["name"] == baseline or against is None:
         return
-    change = f"{against['difference']:+.4f}{_range(against['low'], against['high'])}"
+    change = f"{signed(against['difference'], 4)}{_range(against['low'], against['high'])}"
     words = {
         "better": f"It beats the baseline, {baseline}, beyond chance: {change}, corrected p {_p(against['p_corrected'])}.",
         "worse": f"It is worse than the baseline, {baseline}, beyond chance: {change}, corrected p {_p(against['p_corrected'])}.",
@@ -80,11 +90,11 @@ def _by_error(failures: list[Mapping[str, Any]]) -> dict[str, list[int]]:
 
 
 def _value(value: Mapping[str, Any]) -> str:
-    return f"{value['mean']:.4f}{_range(value['low'], value['high'])}"
+    return f"{value['mean']:z.4f}{_range(value['low'], value['high'])}"
 
 
 def _range(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f" [{low:.4f}, {high:.4f}]"
+    return "" if low is None or high is None else f" [{low:z.4f}, {high:z.4f}]"
 
 
 def _p(p: float) -> str:

@@ -1,6 +1,6 @@
 """The protocol from the plan to the table: one store, one split, the same seeds, selection on validation rows only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from graphfuse.comparison.attempts import Job
 from graphfuse.comparison.collect import Results, best_on_validation, describe_row, hold_against
-from graphfuse.comparison.conclusions import conclusions
+from graphfuse.comparison.conclusions import SIGNIFICANT, conclusions
 from graphfuse.comparison.extras import ask
 from graphfuse.comparison.folder import begin
 from graphfuse.comparison.groups import read_groups
@@ -67,14 +67,14 @@ def compare(store: GraphStore, experiment: Experiment, out: Path, *, workers: in
             progress=progress,
         )
         # 1. Settings, chosen on validation rows.
-        rows, tuning, tuning_notes = tune_rows(setting, rows)
+        rows, tuning, untuned = tune_rows(setting, rows)
         # 2. Trainings.
-        results = train_rows(setting, rows)
+        results = train_rows(setting, rows, untuned)
         check_trained(results)
         # 3. The table, and what else is asked.
         resampler, resampler_notes = make_resampler(setting, results)
         extras = ask(setting, results, resampler, groups)
-        comparison = describe(setting, results, resampler, [*notes, *tuning_notes, *resampler_notes, *extras.notes])
+        comparison = describe(setting, results, resampler, [*notes, *resampler_notes, *extras.notes])
         comparison |= extras.parts | ({"tuning": tuning} if tuning else {})
         comparison["conclusions"] = conclusions(comparison)
         # 4. Files; the one that all others can be drawn from comes last.
@@ -138,9 +138,28 @@ def describe(setting: Setting, results: Sequence[Results], resampler: Resampler,
         "unit": resampler.unit,
         "resamples": resampler.resamples,
         "experiment": setting.experiment.to_json(),
-        "notes": [*notes, *baseline_notes, *sorted(of_runs)],
+        "notes": [*notes, *baseline_notes, *_about_validation(results), *_about_swaps(against, resampler), *sorted(of_runs)],
         "rows": [{**describe_row(found), "against_baseline": one} for found, one in zip(results, against, strict=True)],
     }
+
+
+def _about_validation(results: Sequence[Results]) -> list[str]:
+    """Return who is passed over where the best on validation rows is chosen, and why."""
+    names = [one.row.name for one in results if one.learned_from_validation]
+    if not names:
+        return []
+    learned = f"Learned from validation rows too, so that figures on them flatter: {', '.join(names)}."
+    return [f"{learned} Where the best on validation is chosen, they are passed over; figures on test rows are as honest as any."]
+
+
+def _about_swaps(against: Sequence[Mapping[str, Any] | None], resampler: Resampler) -> list[str]:
+    """Return whether swaps are too few for any row to differ from the baseline beyond chance."""
+    number = sum(one is not None and one["p"] is not None for one in against)
+    least = number / (1 + resampler.resamples)
+    if least < SIGNIFICANT:
+        return []
+    why = f"with {resampler.resamples:,} swaps, p corrected for {number} rows is {least:.2f} or more"
+    return [f"No row can be told from the baseline: {why}. Raise compare.resamples, or name fewer models."]
 
 
 def choose_baseline(setting: Setting, results: Sequence[Results]) -> tuple[Results | None, list[str]]:

@@ -2,11 +2,11 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from graphfuse.comparison.conclusions import ordered
+from graphfuse.comparison.conclusions import ordered, signed
 from graphfuse.core.files import write_bytes
 
 PLAIN = ("name", "model", "stage", "kind")
@@ -27,11 +27,11 @@ def to_csv(comparison: Mapping[str, Any]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     estimates = [f"{split}_{name}_{part}" for split, names in metrics.items() for name in names for part in ESTIMATE]
-    writer.writerow([*PLAIN, "seeds", "failures", *COSTS, *estimates, *(f"against_{part}" for part in AGAINST)])
+    writer.writerow([*PLAIN, "seeds", "failures", "learned_from_validation", *COSTS, *estimates, *(f"against_{part}" for part in AGAINST)])
     for row in ordered(comparison):
         values = [row[split].get(name, {}).get(part) for split, names in metrics.items() for name in names for part in ESTIMATE]
         against = [(row["against_baseline"] or {}).get(part) for part in AGAINST]
-        counts = [len(row["seeds"]), len(row["failures"])]
+        counts = [len(row["seeds"]), len(row["failures"]), row["learned_from_validation"]]
         # None becomes an empty cell
         writer.writerow([*(row[key] for key in PLAIN), *counts, *(row[key] for key in COSTS), *values, *against])
     return text.getvalue()
@@ -55,10 +55,10 @@ def cells(row: Mapping[str, Any], comparison: Mapping[str, Any]) -> list[str]:
     return [
         row["name"],
         row["stage"] if row["kind"] == "model" else "",
-        _interval(row["test"].get(metric), "mean") or ("failed" if row["failures"] else ""),
-        _interval(against, "difference", sign="+") if against else held,
+        _interval(row["test"].get(metric), "mean", _plain) or ("failed" if row["failures"] else ""),
+        _interval(against, "difference", signed) if against else held,
         _number(against["p_corrected"], ".4f") if against else "",
-        _number(against["effect_size"], ".2f") if against else "",
+        _number(against["effect_size"], "z.2f") if against else "",
         _number(row["parameters"], ","),
         _number(row["train_seconds"], ".1f"),
         _number(row["predict_seconds_per_1000"], ".3f"),
@@ -97,11 +97,15 @@ def legend(comparison: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _interval(value: Mapping[str, Any] | None, key: str, sign: str = "") -> str:
+def _interval(value: Mapping[str, Any] | None, key: str, write: Callable[[float, int], str]) -> str:
     if value is None or value[key] is None:
         return ""
-    shown = f"{value[key]:{sign}.3f}"
-    return shown if value["low"] is None else f"{shown} [{value['low']:{sign}.3f}, {value['high']:{sign}.3f}]"
+    shown = write(value[key], 3)
+    return shown if value["low"] is None else f"{shown} [{write(value['low'], 3)}, {write(value['high'], 3)}]"
+
+
+def _plain(value: float, digits: int) -> str:
+    return f"{value:z.{digits}f}"  # z: no minus in front of what is rounded to zero
 
 
 def _number(value: float | None, form: str) -> str:

@@ -1,7 +1,8 @@
 """Rows -> what they leave: settings chosen by trials, then one training per row and seed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from graphfuse.comparison.attempts import SPLITS, Attempt, Job, modules, open_for, run_attempts
@@ -35,12 +36,12 @@ class Setting:
         return self.task.monitor.removeprefix("-")
 
 
-def tune_rows(setting: Setting, rows: Sequence[Row]) -> tuple[list[Row], list[dict[str, Any]], list[str]]:
-    """Return the rows with the settings that trials found, what `comparison.json` says of the trials, and what readers should know."""
+def tune_rows(setting: Setting, rows: Sequence[Row]) -> tuple[list[Row], list[dict[str, Any]], dict[str, str]]:
+    """Return the rows with the settings that trials found, what `comparison.json` says of the trials, and why some failed, by row."""
     trials = setting.experiment.compare.trials
     trained = [row for row in rows if row.section]
     if not trials:
-        return list(rows), [], []
+        return list(rows), [], {}
     work = [
         Work(
             key=row.name,
@@ -55,11 +56,9 @@ def tune_rows(setting: Setting, rows: Sequence[Row]) -> tuple[list[Row], list[di
         piece.key: outcome for piece, outcome in run_isolated(work, workers=setting.workers, preload=preload, progress=setting.progress)
     }
     tuned: dict[str, Tuned] = {name: outcome.value for name, outcome in outcomes.items() if outcome.error is None}
-    notes = [
-        f"{name} has its settings as given, since tuning failed: {outcome.error}" for name, outcome in outcomes.items() if outcome.error
-    ]
+    failed = {name: f"Tuning failed: {outcome.error}" for name, outcome in outcomes.items() if outcome.error is not None}
     chosen = [replace(row, section=tuned[row.name].section, train=tuned[row.name].train) if row.name in tuned else row for row in rows]
-    return chosen, [{"name": row.name, **tuned[row.name].to_json()} for row in trained if row.name in tuned], notes
+    return chosen, [{"name": row.name, **tuned[row.name].to_json()} for row in trained if row.name in tuned], failed
 
 
 def tune_row(job: Job, row: Row, trials: int, fixed: tuple[str, ...]) -> Tuned:
@@ -69,14 +68,19 @@ def tune_row(job: Job, row: Row, trials: int, fixed: tuple[str, ...]) -> Tuned:
     return tune(open_for(job, row), job.experiment, row.section, task, row.train, folder, trials=trials, fixed=fixed, allowed=job.allowed)
 
 
-def train_rows(setting: Setting, rows: Sequence[Row]) -> list[Results]:
-    """Train every row with every seed, where that is not done yet, and return what they left."""
-    attempts = [Attempt(row=row, seed=seed) for seed in setting.seeds for row in rows if row.section]
+def train_rows(setting: Setting, rows: Sequence[Row], failed: Mapping[str, str] = MappingProxyType({})) -> list[Results]:
+    """Train every row with every seed, where that is not done yet, and return what they left.
+
+    A row that `failed` before (name -> why) is not trained: with other settings than the rest had trials for, it would say nothing.
+    """
+    attempts = [Attempt(row=row, seed=seed) for seed in setting.seeds for row in rows if row.section and row.name not in failed]
     run_attempts(setting.job, attempts, workers=setting.workers, progress=setting.progress)
     results = []
     for row in rows:
-        if row.section:
-            results.append(gather_results(setting.job.out, row, setting.seeds))
+        if row.name in failed:
+            results.append(Results(row=row, records={}, failures=dict.fromkeys(setting.seeds, failed[row.name]), outputs={}))
+        elif row.section:
+            results.append(gather_results(setting.job.out, row, setting.seeds, setting.job.allowed))
         else:
             outputs = majority_outputs(setting.store, SPLITS)
             results.append(majority_results(row, outputs, setting.task, setting.store.target, setting.seeds))

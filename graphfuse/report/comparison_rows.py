@@ -56,6 +56,8 @@ class LadderRow:
     """All test metrics by name."""
     against: Against | None
     is_baseline: bool
+    learned_from_validation: bool
+    """Whether its figure on validation rows flatters it."""
     parameters: float | None
     train_seconds: float | None
     predict_seconds: float | None
@@ -89,9 +91,12 @@ class Ladder:
 
     @property
     def best(self) -> LadderRow | None:
-        """The fusion method that is best on validation rows, which is the one to take; without such rows, on test rows."""
+        """The fusion method that is best on validation rows, which is the one to take; without such rows, on test rows.
+
+        Those that learned from validation rows too are passed over, unless there are no others.
+        """
         known = [row for row in self.rows if row.is_method and row.test is not None]
-        return min(known, key=self.rank, default=None)
+        return min(known, key=lambda row: (row.learned_from_validation, self.rank(row)), default=None)
 
     def rank(self, row: LadderRow) -> float:
         """Return what rows are ordered by: low is better, rows without a value come last."""
@@ -194,6 +199,7 @@ def _row(row: Mapping[str, Any], metric: str, baseline: str, higher: bool, dot: 
         others={name: estimate(value) for name, value in test.items()},
         against=_against(row.get("against_baseline"), higher),
         is_baseline=row["name"] == baseline,
+        learned_from_validation=bool(row.get("learned_from_validation")),
         parameters=number(row.get("parameters")),
         train_seconds=number(row.get("train_seconds")),
         predict_seconds=number(row.get("predict_seconds_per_1000")),

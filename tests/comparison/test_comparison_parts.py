@@ -112,6 +112,10 @@ def test_the_baseline_is_chosen_on_validation_rows_alone() -> None:
     assert best_on_validation(found, "-rmse").row.name == "b"
     assert best_on_validation(found, "rmse").row.name == "a"
     assert best_on_validation(found, "accuracy") is None
+    # what learned from validation rows too is not chosen by them, unless there is nothing else
+    flattered = replace(results("c", 0.1, 0.8), learned_from_validation=True)
+    assert best_on_validation([*found, flattered], "-rmse").row.name == "b"
+    assert best_on_validation([flattered], "-rmse").row.name == "c"
 
 
 def test_the_meter_sees_the_highest_growth_and_not_what_was_before() -> None:

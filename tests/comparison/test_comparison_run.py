@@ -9,6 +9,7 @@ import pytest
 from torch import equal
 
 from graphfuse.comparison.attempts import read_outputs
+from graphfuse.comparison.conclusions import conclusions, signed
 from graphfuse.core.errors import ConfigError, InputError
 from tests.comparison.toy_comparison import HERE, SPLITS, named, run, same, toy_store, written
 
@@ -57,6 +58,10 @@ def test_the_table_is_written_in_every_form(done) -> None:
     assert "relational_mean" in (out / "comparison.html").read_text()
 
 
+def test_what_is_rounded_to_zero_has_no_sign() -> None:
+    assert [signed(value, 3) for value in (0.0004, -0.0004, 0.0006, -0.0006)] == ["0.000", "0.000", "+0.001", "-0.001"]
+
+
 def test_what_is_done_is_not_done_again_and_more_can_be_asked_later(done) -> None:
     store, out, comparison = done
     before = written(out)
@@ -96,6 +101,42 @@ def test_a_model_that_fails_is_reported_and_stops_nobody(tmp_path: Path) -> None
     rows = named(run(store, tmp_path / "out", models=models, settings=settings, seeds=1))
     assert rows[f"{HERE}:Deadly"]["failures"] == [] and rows[f"{HERE}:Deadly"]["seeds"] == [0]
     assert {name: time for name, time in written(tmp_path / "out").items() if name in before} == before
+
+
+def test_what_learned_from_validation_rows_is_marked_and_not_chosen_by_them(tmp_path: Path) -> None:
+    store = toy_store(tmp_path / "store")
+    comparison = run(store, tmp_path / "out", models=["stacking", "concat"], seeds=1)
+    assert {name: row["learned_from_validation"] for name, row in named(comparison).items()} == {
+        "stacking": True,
+        "concat": False,
+        "text only": False,
+        "image only": False,
+        "majority": False,
+    }
+    assert any(
+        note.startswith("Learned from validation rows too, so that figures on them flatter: stacking.") for note in comparison["notes"]
+    )
+    # however good it looks there
+    named(comparison)["stacking"]["validation"]["macro_f1"]["mean"] = 2.0
+    assert conclusions(comparison)[0].startswith("Best on validation rows: concat, ")
+    alone = {**comparison, "rows": [named(comparison)["stacking"]]}
+    assert conclusions(alone)[0].startswith("Best on validation rows (which it learned from too, so this flatters it): stacking, ")
+
+
+def test_where_swaps_are_too_few_to_tell_anything_a_note_says_so(tmp_path: Path) -> None:
+    store = toy_store(tmp_path / "store")
+    comparison = run(store, tmp_path / "out", seeds=1, resamples=99, models=["concat", "pca", "product"])
+    assert "No row can be told from the baseline: with 99 swaps, p corrected for 5 rows is 0.05 or more." in comparison["notes"][0]
+    assert not any("No row can be told" in note for note in run(store, tmp_path / "out", seeds=1, models=["concat"])["notes"])
+
+
+def test_a_row_whose_tuning_failed_is_not_trained_with_other_settings(tmp_path: Path) -> None:
+    store = toy_store(tmp_path / "store")
+    rows = named(run(store, tmp_path / "out", models=["concat", f"{HERE}:Broken"], seeds=1, trials=1))
+    (failure,) = rows[f"{HERE}:Broken"]["failures"]
+    assert "Tuning failed: model.name: none of 1 trials" in failure["error"] and "no network today" in failure["error"]
+    assert rows["concat"]["seeds"] == [0]
+    assert not list((tmp_path / "out" / "attempts").glob("*Broken*"))
 
 
 def test_nothing_that_can_be_trained_is_an_error_with_its_reasons(tmp_path: Path) -> None:
