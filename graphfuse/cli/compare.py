@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from graphfuse.cli.console import AllowOption, Figures, SetOption
+from graphfuse.core.errors import ConfigError
 from graphfuse.core.progress import Progress
 
 EXAMPLES = """  graphfuse compare experiment.yaml --store stores/posts --out comparisons/all
   graphfuse compare experiment.yaml --store stores/posts --out comparisons/few --models concat,cross_attention,hgt --seeds 3
   graphfuse compare experiment.yaml --store stores/posts --out comparisons/all --controls --missing --workers 4
+  graphfuse compare experiment.yaml --store stores/posts --out comparisons/all --controls --examined hgt,concat --groups language
   graphfuse compare experiment.yaml --store stores/posts --out comparisons/tuned --trials 20 --baseline concat
   graphfuse compare experiment.yaml --store stores/posts --out comparisons/all --set 'compare.settings={hgt: {heads: 2}}'"""
 
@@ -27,6 +29,10 @@ def run(
     controls: Annotated[bool, typer.Option("--controls", help="Ask whether the graph helps: without edges, shuffled, ...")] = False,
     missing: Annotated[bool, typer.Option("--missing", help="Draw curves of what is lost where modalities are missing.")] = False,
     noise: Annotated[bool, typer.Option("--noise", help="Draw curves of what is lost where a modality is noisy.")] = False,
+    examined: Annotated[
+        str | None,
+        typer.Option("--examined", help="Rows that these three look at, with commas; else the best with a graph and without one."),
+    ] = None,
     groups: Annotated[str | None, typer.Option("--groups", help="Columns to break test results down by, with commas.")] = None,
     trials: Annotated[
         int | None, typer.Option("--trials", help="Settings tried per model on validation rows; none where left out.")
@@ -38,7 +44,8 @@ def run(
     """Train many models on one store with the same split and seeds, and say which beat the best single modality beyond chance.
 
     Every table has a row for each modality alone and one for the majority. What is finished is never trained again; what fails is
-    reported, does not stop the others, and is tried again when the command is repeated.
+    reported, does not stop the others, and is tried again when the command is repeated. All that is chosen, the best row, the
+    baseline, settings, is chosen on validation rows. The options can stand in the experiment's section `compare`, which has more.
     """
     from graphfuse import pipeline
 
@@ -50,20 +57,24 @@ def run(
         overrides=overrides or (),
         allowed=allow_plugin or (),
         progress=progress,
-        models=_names(models),
+        models=_names("--models", models),
         seeds=seeds,
         baseline=baseline,
         # a flag left out leaves what the experiment says
         controls=controls or None,
         missing=missing or None,
         noise=noise or None,
-        groups=_names(groups),
+        examined=_names("--examined", examined),
+        groups=_names("--groups", groups),
         trials=trials,
     )
 
 
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+def _names(option: str, text: str | None) -> list[str] | None:
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    if text is not None and not names:
+        raise ConfigError(f"{option} takes names with commas between them (got '{text[:40]}'). Give one, or leave it out.")
+    return names or None
 
 
 def lines(figures: Figures) -> Iterator[str]:

@@ -53,6 +53,8 @@ def test_the_figures_are_those_of_the_file(compared: Path) -> None:
     [
         (("--seeds", "0"), "compare.seeds: must be at least 1 (got '0')"),
         (("--models", "concatt"), "compare.models: 'concatt' is not in models. Did you mean 'concat'?"),
+        (("--models", " , "), "--models takes names with commas between them (got ' , '). Give one, or leave it out."),
+        (("--noise", "--examined", "concta"), "compare.examined: 'concta' is not a row of this comparison. Did you mean 'concat'?"),
         (("--baseline", "txt only"), "'txt only' is not a row of this comparison. Did you mean 'text only'?"),
         (("--set", "compare.settings={concat: {dropout: 2}}"), "compare.settings.concat.dropout: must be below 1 (got '2')"),
         (("--set", "compare.resample=9"), "compare.resample: is not a setting here. Did you mean 'resamples'?"),
