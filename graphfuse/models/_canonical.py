@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from graphfuse.core.schema import GraphSchema
-from graphfuse.models._early import EarlyModel, FittedMap, StandardInputs, presence
+from graphfuse.models._early import EarlyModel, FittedMap, StandardInputs, presence_channels
 from graphfuse.nn.correlation import CanonicalMaps
 from graphfuse.nn.fusion import EdgeWeights, FusionModule, FusionOutput, NodeWeights, Rows
 
@@ -76,6 +76,6 @@ class CanonicalFusion(FusionModule):
         views = {name: pooled[name].has * mapping(pooled[name].mean) for name, mapping in self.maps.items()}
         # 3. Side by side with the types that are not mapped, and with which types are there.
         parts = [views.get(name, part.mean) for name, part in pooled.items()]
-        fused = torch.cat([*parts, presence(pooled)], dim=1)
+        fused = torch.cat([*parts, presence_channels(pooled)], dim=1)
         # 4. Read them.  [batch_size, out_channels]
         return FusionOutput(embedding=self.perceptron(fused), views=views)

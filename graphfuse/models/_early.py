@@ -48,7 +48,7 @@ class EarlyModel(FusionModel):
 class StandardInputs(FittedModule):
     """Mean per node type, every feature of mean 0 and deviation 1 over the train rows that have the type.
 
-    An absent type is the train mean (0); whoever uses this adds `presence`, so that absence is told from an average picture.
+    An absent type is the train mean (0); whoever uses this adds `presence_channels`, so that absence is told from an average picture.
     """
 
     mean: Tensor
@@ -78,7 +78,7 @@ class StandardInputs(FittedModule):
         return {name: _standard(pooled[name], mean, scale) for name, mean, scale in parts}
 
 
-def presence(pooled: dict[str, Pooled]) -> Tensor:
+def presence_channels(pooled: dict[str, Pooled]) -> Tensor:
     """Return which types each sample has, one channel per type; a linear layer on it is a learned token per absent type.
 
     [batch_size, num_types]
@@ -89,7 +89,7 @@ def presence(pooled: dict[str, Pooled]) -> Tensor:
 def reconstruction_error(made: dict[str, Tensor], pooled: dict[str, Pooled]) -> Tensor:
     """Return the mean squared error over samples and the node types they have, all of which weigh alike; 0 if they have none.  []."""
     errors = torch.cat([(made[name] - part.mean).square().mean(dim=1, keepdim=True) for name, part in pooled.items()], dim=1)
-    has = presence(pooled)
+    has = presence_channels(pooled)
     return (errors * has).sum() / has.sum().clamp(min=1)
 
 

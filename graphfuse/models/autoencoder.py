@@ -10,7 +10,7 @@ from torch_geometric.data import Batch
 
 from graphfuse.core.schema import GraphSchema
 from graphfuse.core.sockets import FusionModel
-from graphfuse.models._early import StandardInputs, presence, reconstruction_error
+from graphfuse.models._early import StandardInputs, presence_channels, reconstruction_error
 from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutput, NodeWeights, Rows
 from graphfuse.nn.perceptron import hidden_layers
 from graphfuse.nn.pooling import Pooled
@@ -72,7 +72,7 @@ class AutoencoderFusion(FusionModule):
         """Fuse a batch."""
         # 1. Standardised means, 0 where there is nothing.  [batch_size, channels of the type] each
         pooled = self.inputs(batch, node_weight_dict)
-        has = presence(pooled)  # [batch_size, num_types]
+        has = presence_channels(pooled)  # [batch_size, num_types]
         # 2. The code of all that is there.  [batch_size, hidden_channels]
         code = self.encode(pooled, torch.ones_like(has))
         if not self.training:

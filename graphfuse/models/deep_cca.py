@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from graphfuse.core.schema import GraphSchema
-from graphfuse.models._early import EarlyModel, StandardInputs, need_types, presence, reconstruction_error
+from graphfuse.models._early import EarlyModel, StandardInputs, need_types, presence_channels, reconstruction_error
 from graphfuse.nn.correlation import expanded, multiset_maps, second_moments, total_correlation
 from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutput, NodeWeights, Rows
 from graphfuse.nn.perceptron import hidden_layers
@@ -76,7 +76,7 @@ class DeepCcaFusion(FusionModule):
         pooled = self.inputs(batch, node_weight_dict)
         # 2. Each through its network, 0 where there is nothing.  [batch_size, num_components] each
         outputs = {name: pooled[name].has * encoder(pooled[name].mean) for name, encoder in self.encoders.items()}
-        has = presence(pooled)
+        has = presence_channels(pooled)
         # 3. Side by side with which types are there, and read.  [batch_size, out_channels]
         embedding = self.perceptron(torch.cat([*outputs.values(), has], dim=1))
         # 4. The correlation knows outputs only up to a linear map each; views are what agrees without one.

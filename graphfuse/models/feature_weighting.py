@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from graphfuse.core.schema import GraphSchema
-from graphfuse.models._early import EarlyModel, StandardInputs, presence
+from graphfuse.models._early import EarlyModel, StandardInputs, presence_channels
 from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutput, NodeWeights, Rows
 
 
@@ -57,7 +57,7 @@ class FeatureWeightingFusion(FusionModule):
         """Fuse a batch."""
         # 1. Standardised means side by side, 0 where there is nothing.  [batch_size, all channels]
         pooled = self.inputs(batch, node_weight_dict)
-        x, has = torch.cat([part.mean for part in pooled.values()], dim=1), presence(pooled)
+        x, has = torch.cat([part.mean for part in pooled.values()], dim=1), presence_channels(pooled)
         # 2. Weigh every feature.  [batch_size or 1, all channels]
         weighed = x * self.gate(x, has)
         # 3. Read them, and which modalities are there.  [batch_size, out_channels]

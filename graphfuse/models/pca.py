@@ -10,7 +10,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from graphfuse.core.schema import GraphSchema
-from graphfuse.models._early import EarlyModel, FittedMap, StandardInputs, presence
+from graphfuse.models._early import EarlyModel, FittedMap, StandardInputs, presence_channels
 from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutput, NodeWeights, Rows
 from graphfuse.nn.pooling import Pooled
 
@@ -65,7 +65,7 @@ class PcaFusion(FusionModule):
         # 1. Standardised means, the train mean where there is nothing, side by side.  [batch_size, all channels]
         pooled = self.inputs(batch, node_weight_dict)
         # 2. Components, and which modalities are there.  [batch_size, components + num_types]
-        fused = torch.cat([self.components(_side_by_side(pooled)), presence(pooled)], dim=1)
+        fused = torch.cat([self.components(_side_by_side(pooled)), presence_channels(pooled)], dim=1)
         # 3. Read them.  [batch_size, out_channels]
         return FusionOutput(embedding=self.perceptron(fused))
 
