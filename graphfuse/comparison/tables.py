@@ -12,6 +12,8 @@ from graphfuse.core.files import write_bytes
 PLAIN = ("name", "model", "stage", "kind")
 COSTS = ("parameters", "train_seconds", "train_seconds_wall", "predict_seconds_per_1000", "peak_memory_mb")
 ESTIMATE = ("mean", "low", "high")
+MARK = " *"
+"""Behind the stage of a row whose place in the table flatters it."""
 AGAINST = ("difference", "low", "high", "p", "p_corrected", "effect_size")
 
 
@@ -54,7 +56,7 @@ def cells(row: Mapping[str, Any], comparison: Mapping[str, Any]) -> list[str]:
     held = "baseline" if row["name"] == comparison["baseline"] else ""
     return [
         row["name"],
-        row["stage"] if row["kind"] == "model" else "",
+        (row["stage"] + MARK * row["learned_from_validation"]) if row["kind"] == "model" else "",
         _interval(row["test"].get(metric), "mean", _plain) or ("failed" if row["failures"] else ""),
         _interval(against, "difference", signed) if against else held,
         _number(against["p_corrected"], ".4f") if against else "",
@@ -90,7 +92,9 @@ def legend(comparison: Mapping[str, Any]) -> list[str]:
     number, unit = len(comparison["seeds"]), comparison["unit"]
     rows = f"{comparison['num_test']:,} test rows, {number} seed{'s' if number > 1 else ''}"
     swaps = f"approximate randomisation over {unit} ({comparison['resamples']:,} swaps)"
+    learned = any(row["learned_from_validation"] for row in comparison["rows"])
     return [
+        f"Best on validation rows first{f'; those with{MARK} learned from these rows too, which flatters them' if learned else ''}.",
         f"{rows}; in brackets 95 % intervals: of a metric over seeds, of a difference by bootstrap over {unit} and seeds.",
         f"p: {swaps}, corrected for the number of rows (Holm). d: difference over its deviation per sample.",
         "train s: processor seconds; s per 1,000: of predictions, without reading; MB: growth of memory at its highest.",

@@ -76,11 +76,12 @@ class Panel:
     y_ticks: tuple[tuple[float, str], ...]
 
 
-def figure(value: float | None) -> str:
-    """Return a number as people read it: three or so digits, a true minus sign."""
+def figure(value: float | None, like: float | None = None) -> str:
+    """Return a number as people read it: three or so digits, or as many as another one has, and a true minus sign."""
     if value is None or not math.isfinite(value):
         return "–"
-    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2 if abs(value) >= 1 else 3
+    size = abs(value if like is None else like)
+    digits = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 1 else 3
     text = f"{value:,.{digits}f}"
     if float(text.replace(",", "")) == 0:
         text = "0"
@@ -105,7 +106,8 @@ def interval(estimate: Estimate | None) -> str:
         return "–"
     if estimate.low is None or estimate.high is None:
         return figure(estimate.value)
-    return f"{figure(estimate.value)} ({figure(estimate.low)} to {figure(estimate.high)})"
+    low, high = (figure(end, like=estimate.value) for end in (estimate.low, estimate.high))
+    return f"{figure(estimate.value)} ({low} to {high})"
 
 
 def worth_rows(worths: Sequence[Worth], width: float) -> tuple[Row, ...]:

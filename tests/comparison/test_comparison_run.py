@@ -10,6 +10,7 @@ from torch import equal
 
 from graphfuse.comparison.attempts import read_outputs
 from graphfuse.comparison.conclusions import conclusions, signed
+from graphfuse.comparison.tables import cells, legend
 from graphfuse.core.errors import ConfigError, InputError
 from tests.comparison.toy_comparison import HERE, SPLITS, named, run, same, toy_store, written
 
@@ -116,6 +117,9 @@ def test_what_learned_from_validation_rows_is_marked_and_not_chosen_by_them(tmp_
     assert any(
         note.startswith("Learned from validation rows too, so that figures on them flatter: stacking.") for note in comparison["notes"]
     )
+    marked = {cells(row, comparison)[0]: cells(row, comparison)[1] for row in comparison["rows"]}
+    assert (marked["stacking"], marked["concat"]) == ("late *", "early")
+    assert legend(comparison)[0] == "Best on validation rows first; those with * learned from these rows too, which flatters them."
     # however good it looks there
     named(comparison)["stacking"]["validation"]["macro_f1"]["mean"] = 2.0
     assert conclusions(comparison)[0].startswith("Best on validation rows: concat, ")

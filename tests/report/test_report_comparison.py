@@ -76,16 +76,21 @@ def test_the_best_is_chosen_on_validation_not_on_test():
     )
 
 
+def test_the_ends_of_an_interval_have_as_many_digits_as_its_middle():
+    nearly = {"m": {"mean": 0.9996, "low": 0.9991, "high": 1.0001, "values": [0.9996]}}
+    assert "is 1.000 (0.999 to 1.000), beside" in words(render_comparison(small(TEXT, {**row("concat", 0.9, p=0.01), "test": nearly})))
+
+
 def test_what_learned_from_validation_rows_is_marked_and_passed_over():
     flattered = {**row("stacking", 0.7, validation=0.99, p=0.01), "learned_from_validation": True}
     made = small(TEXT, flattered, row("chosen", 0.8, validation=0.75, p=0.01))
     assert read_ladder(made, 200).best.name == "chosen"
     said = words(render_comparison(made))
     assert "the method to take is chosen" in said
-    assert said.count("also learned from") == 2  # at the figure, and what it means
+    assert "0.990learned from" in said and "that was also “learned from” flatters its method" in said
     alone = words(render_comparison(small(TEXT, flattered)))
     assert "the method to take is stacking" in alone and "It learned from validation rows too, which flatters the choice." in alone
-    assert "also learned from" not in words(render_comparison(small(TEXT, row("concat", 0.7))))
+    assert "“learned from”" not in words(render_comparison(small(TEXT, row("concat", 0.7))))
 
 
 def test_where_text_alone_wins_the_page_says_so():
