@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 WORK = HERE.parents[1] / "runs" / "ladder"
 NOISY = ["dataset.combination=0", "dataset.noise=0.1", "dataset.train_rows=800", "dataset.validation_rows=400"]
 EXTERNAL = ["external:FusilliConcat", "external:FusilliDecision", "external:FusilliCrossAttention", "external:TorchMultimodalAttention"]
+SUBSET = ["concat", "average", "multimodal_vae", "cross_attention", "relational_attention"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,17 +41,21 @@ def world(name: str, *overrides: str, **asked: Any) -> Question:
 QUESTIONS = {
     "text": world("text", *NOISY),
     "image": world("image", *NOISY),
-    "redundant": world(
-        "redundant", *NOISY, missing=True, rates=[0.5, 1.0], examined=["concat", "average", "multimodal_vae", "relational_attention"]
-    ),
+    "redundant": world("redundant", *NOISY),
     "combination": world("combination"),
     "controls": Question(
         experiment=HERE / "worlds.yaml",
         overrides=[f"dataset.path={(WORK / 'combination' / 'posts').resolve()}", "dataset.combination=1"],
-        asked={"models": ["concat", "relational_attention"], "examined": ["relational_attention"], "controls": True, "noise": True},
+        asked={"models": ["concat", "relational_attention"], "examined": ["relational_attention"], "controls": True},
         store="combination",
     ),
-    "movies": Question(experiment=HERE / "movies.yaml", asked={"controls": True, "missing": True, "noise": True, "rates": [0.5, 1.0]}),
+    "missing": Question(
+        experiment=HERE / "worlds.yaml",
+        overrides=[f"dataset.path={(WORK / 'redundant' / 'posts').resolve()}", "dataset.redundant=1", *NOISY],
+        asked={"models": SUBSET, "examined": SUBSET, "missing": True, "rates": [0.5, 1.0]},
+        store="redundant",
+    ),
+    "movies": Question(experiment=HERE / "movies.yaml"),
     "external": Question(
         experiment=HERE / "movies.yaml",
         asked={"models": ["concat", "average", "gated_unit", "cross_attention", *EXTERNAL], "baseline": "concat"},

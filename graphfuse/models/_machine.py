@@ -72,7 +72,9 @@ class KernelMachine(FittedModule):
         """Return means in units of the train rows that have the modality."""
         return (mean - self.get_buffer(f"centre_{name}")) / self.get_buffer(f"scale_{name}")
 
-    def fit(self, pooled: Mapping[str, Pooled], targets: FloatArray, *, c: float, values: bool) -> None:
+    def fit(
+        self, pooled: Mapping[str, Pooled], targets: FloatArray, *, c: float, values: bool, row_weight: FloatArray | None = None
+    ) -> None:
         """Learn scales, kernel weights and one machine per column of `targets`; functions of one-sided columns stay constant.
 
         Args:
@@ -80,6 +82,7 @@ class KernelMachine(FittedModule):
             targets: 1 or 0, or standardised values; NaN where unknown.  [num_rows, num_functions]
             c: How much an error costs against a wide margin.
             values: Whether to regress.
+            row_weight: How much an error in each row costs beside the others; None for all the same. The alignment knows none.  [num_rows]
         """
         # 1. Scales, of the rows that have the modality; then all rows are candidates for support vectors.
         has = torch.cat([pooled[name].has for name in self.node_types], dim=1)
@@ -100,7 +103,7 @@ class KernelMachine(FittedModule):
         weights = alignment_weights(kernels, known)
         # 3. One machine per column.
         kernel = np.tensordot(weights, np.stack(kernels), axes=1)
-        found = [_machine(kernel, column, c, values) for column in targets.T]
+        found = [_machine(kernel, column, c, values, row_weight) for column in targets.T]
         dual, bias = np.stack([part for part, _ in found]), np.array([part for _, part in found])
         # 4. Keep only the rows that support a function.
         kept = torch.from_numpy(np.flatnonzero(np.abs(dual).sum(axis=0) > 0))
@@ -114,7 +117,7 @@ def _column_means(targets: FloatArray) -> FloatArray:
     return np.asarray(np.where(known, targets, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
 
 
-def _machine(kernel: FloatArray, target: FloatArray, c: float, values: bool) -> tuple[FloatArray, float]:
+def _machine(kernel: FloatArray, target: FloatArray, c: float, values: bool, row_weight: FloatArray | None) -> tuple[FloatArray, float]:
     """Return dual coefficients [num_rows] and bias of one function."""
     rows, dual = np.flatnonzero(~np.isnan(target)), np.zeros(len(target))
     seen = np.unique(target[rows])
@@ -123,7 +126,7 @@ def _machine(kernel: FloatArray, target: FloatArray, c: float, values: bool) -> 
         only = float(seen[0]) if len(seen) else (0.0 if values else 0.5)
         return dual, only if values else 2 * only - 1
     machine = (SVR if values else SVC)(kernel="precomputed", C=c, tol=TOLERANCE)
-    machine.fit(kernel[np.ix_(rows, rows)], target[rows])
+    machine.fit(kernel[np.ix_(rows, rows)], target[rows], sample_weight=None if row_weight is None else row_weight[rows])
     dual[rows[machine.support_]] = machine.dual_coef_[0]
     return dual, float(machine.intercept_[0])
 

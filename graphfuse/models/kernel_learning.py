@@ -18,7 +18,7 @@ from graphfuse.models._decisions import prior_logits, standardised
 from graphfuse.models._machine import KernelMachine, platt_scale
 from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutput, NodeWeights, Rows
 from graphfuse.nn.losses import labelled
-from graphfuse.nn.pooling import Pooled, informative_types, pool, pooled_rows
+from graphfuse.nn.pooling import Pooled, informative_types, pool, pooled_rows, row_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,14 @@ class KernelFusion(FusionModule):
         chosen = torch.nonzero(labelled(y))[:, 0]
         if len(chosen) > self.max_rows:
             chosen = chosen[torch.randperm(len(chosen))[: self.max_rows].sort().values]
-        self.machine.fit(_take(pooled, chosen), self._targets(y[chosen]), c=self.c, values=self.target.kind == "regression")
+        counts = row_weights(rows)
+        self.machine.fit(
+            _take(pooled, chosen),
+            self._targets(y[chosen]),
+            c=self.c,
+            values=self.target.kind == "regression",
+            row_weight=None if counts is None else counts[chosen].double().numpy(),
+        )
 
     def fit_validation(self, rows: Rows) -> None:
         """Turn margins into probabilities; values stay as they are."""

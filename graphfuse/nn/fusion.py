@@ -16,7 +16,7 @@ NodeWeights = Mapping[str, Tensor]
 Rows = Callable[[], Iterable[Batch]]
 """Gives all rows of a split in store order, in batches with their target `y`; may be called more than once.
 
-Rows without a target are among them (-1 or NaN: `nn.losses.labelled`), and how much a row counts in training is not told.
+Rows without a target are among them (-1 or NaN: `nn.losses.labelled`). Where the data set weighs its rows, batches have `sample_weight` too.
 """
 
 

@@ -58,6 +58,12 @@ def pooled_rows(rows: Rows, node_types: tuple[str, ...]) -> tuple[dict[str, Pool
     return joined, torch.cat(targets)
 
 
+def row_weights(rows: Rows) -> Tensor | None:
+    """Return how much each row of a split counts in training, None where all count the same.  [num_rows]."""
+    found = [batch.sample_weight for batch in rows() if "sample_weight" in batch]
+    return torch.cat(found) if found else None
+
+
 class PooledInputs(nn.Module):
     """Mean per node type -> projection to one width; an absent type is a learned token."""
 

@@ -1,7 +1,7 @@
 """Train one network: epochs, schedule, early stopping, and a checkpoint after each epoch."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW, Optimizer
+from torch_geometric.data import Batch
 
 from graphfuse.core.errors import ConfigError, InputError
 from graphfuse.core.files import digest_file, read_json, write_json
@@ -84,8 +85,16 @@ def train_seed(job: Job, network: FusionNetwork, on_epoch: EpochCallback) -> dic
 
 
 def rows_of(store: GraphStore, split: str) -> Rows:
-    """Return what gives all rows of a split, in store order."""
-    return partial(store.batches, split, batch_size=EVALUATION_BATCH)
+    """Return what gives all rows of a split, in store order, and how much each counts where the data set says so."""
+    return partial(_rows, store, split)
+
+
+def _rows(store: GraphStore, split: str) -> Iterator[Batch]:
+    counts = sample_weights(store)
+    for batch in store.batches(split, batch_size=EVALUATION_BATCH):
+        if counts is not None:
+            batch.sample_weight = counts[batch.position]
+        yield batch
 
 
 def _optimizer(settings: TrainSettings, network: FusionNetwork) -> Optimizer:

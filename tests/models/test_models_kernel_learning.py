@@ -142,3 +142,19 @@ def test_validation_rows_make_it_calibrated(target) -> None:
     else:
         loss = [torch.nn.functional.cross_entropy(one[1:], fresh.y[1:]) for one in (before, after)]
     assert loss[1] < loss[0]
+
+
+def test_rows_count_as_scikit_learn_counts_them() -> None:
+    batch = made("two classes", rows=40)
+    batch.sample_weight = torch.ones(40)
+    batch.sample_weight[20:] = 2.0
+    weighed, plain = fusion("kernel_learning", "two classes"), fusion("kernel_learning", "two classes")
+    weighed.fit_train(lambda: [batch])
+    del batch.sample_weight
+    plain.fit_train(lambda: [batch])
+    kernel, rows = reference_kernel(weighed, batch), slice(1, None)
+    machine = SVC(kernel="precomputed", C=1.0, tol=1e-7)
+    machine.fit(kernel[rows, rows], batch.y[rows].numpy(), sample_weight=np.repeat([1.0, 2.0], 20)[rows])
+    expected = machine.decision_function(kernel[:, rows])
+    np.testing.assert_allclose(margins(weighed, batch)[:, 0].numpy(), expected, atol=1e-5)
+    assert not np.allclose(margins(plain, batch)[:, 0].numpy(), expected, atol=1e-2)

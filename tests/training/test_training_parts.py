@@ -5,8 +5,10 @@ from scipy import stats
 from toy_training import SCHEMA, made_store
 
 from graphfuse.core.errors import IntegrityError
+from graphfuse.nn.pooling import row_weights
 from graphfuse.training.checkpoint import read_tensors, write_tensors
 from graphfuse.training.dropout import modality_weights
+from graphfuse.training.loop import rows_of
 from graphfuse.training.seeds import reproducible
 from graphfuse.training.summary import interval
 
@@ -95,3 +97,12 @@ def test_a_torn_file_is_named_with_the_way_out(tmp_path, length):
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(IntegrityError, match=r"x.safetensors must be a whole safetensors file of graphfuse .* --resume"):
         read_tensors(path)
+
+
+def test_what_fits_on_rows_is_told_how_much_each_counts_where_the_data_set_says_so(tmp_path):
+    counts = np.arange(48, dtype=np.float32)
+    weighed, plain = made_store(tmp_path / "weighed", weights=counts), made_store(tmp_path / "plain")
+    rows = rows_of(weighed, "train")
+    np.testing.assert_array_equal(row_weights(rows).numpy(), counts[weighed.indices("train")])
+    np.testing.assert_array_equal(row_weights(rows).numpy(), counts[weighed.indices("train")])
+    assert row_weights(rows_of(plain, "train")) is None
