@@ -42,7 +42,9 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("line")
     shutil.copytree(POSTS, folder / "data" / "posts")
     commands = [shlex.split(command) for command in readme_block("in six commands").splitlines()]
-    assert [command[:2] for command in commands] == [["graphfuse", verb] for verb in ("init", "convert", "train", "predict", "analyse", "compare")]
+    assert [command[:2] for command in commands] == [
+        ["graphfuse", verb] for verb in ("init", "convert", "train", "predict", "analyse", "compare")
+    ]
     with contextlib.chdir(folder):
         for _, verb, *options in commands:
             figures(verb, *options, *(QUICK if verb in ("convert", "train", "compare") else []))

@@ -27,11 +27,15 @@ def ordered(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def verdict(row: Mapping[str, Any], higher_is_better: bool) -> str:
-    """Return `better`, `worse` or `alike`: after correction for many comparisons; "" where nothing is known."""
+    """Return `better`, `worse` or `alike`; "" where nothing is known.
+
+    Two things have to be ruled out: that the test rows were kind (p, corrected for many comparisons), and that the seeds were
+    (the interval, which is over both).
+    """
     against = row["against_baseline"]
-    if against is None or against["p_corrected"] is None:
+    if against is None or against["p_corrected"] is None or against["low"] is None:
         return ""
-    if against["p_corrected"] >= SIGNIFICANT:
+    if against["p_corrected"] >= SIGNIFICANT or against["low"] <= 0 <= against["high"]:
         return "alike"
     return "better" if (against["difference"] > 0) == higher_is_better else "worse"
 

@@ -212,9 +212,10 @@ def _against(value: Mapping[str, Any] | None, higher: bool) -> Against | None:
     if value is None or difference is None:
         return None
     p = number(value.get("p_corrected"))
-    verdict = (
-        "same" if p is None or p >= SIGNIFICANT or difference.value == 0 else "better" if (difference.value > 0) == higher else "worse"
-    )
+    # the test rows may have been kind (p), and the seeds (the interval, which is over both)
+    within = difference.low is not None and difference.high is not None and difference.low <= 0 <= difference.high
+    same = p is None or p >= SIGNIFICANT or difference.value == 0 or within
+    verdict = "same" if same else "better" if (difference.value > 0) == higher else "worse"
     return Against(
         difference=difference, p=number(value.get("p")), p_corrected=p, effect_size=number(value.get("effect_size")), verdict=verdict
     )

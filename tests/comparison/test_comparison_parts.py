@@ -14,6 +14,7 @@ from sklearn.metrics import f1_score
 
 from graphfuse.comparison.baselines import majority_outputs, prior_logits
 from graphfuse.comparison.collect import Results, best_on_validation
+from graphfuse.comparison.conclusions import verdict
 from graphfuse.comparison.isolated import Work, run_isolated
 from graphfuse.comparison.measure import MemoryMeter, Stopwatch
 from graphfuse.comparison.plan import Row, plan_rows
@@ -186,3 +187,22 @@ def test_a_row_without_a_group_is_one_of_its_own(tmp_path: Path) -> None:
         toy_store(tmp_path / "store"), replace(toy_experiment(tmp_path), dataset=Section(name="table", settings=settings))
     )
     assert len(set(numbers)) == 24
+
+
+@pytest.mark.parametrize(
+    ("p", "low", "high", "higher", "expected"),
+    [
+        (0.01, 0.02, 0.1, True, "better"),
+        (0.01, 0.02, 0.1, False, "worse"),
+        (0.01, -0.1, -0.02, True, "worse"),
+        (0.06, 0.02, 0.1, True, "alike"),
+        (0.01, -0.01, 0.1, True, "alike"),
+    ],
+)
+def test_better_needs_both_the_corrected_p_and_an_interval_that_leaves_0_out(p, low, high, higher, expected) -> None:
+    row = {"against_baseline": {"difference": (low + high) / 2, "low": low, "high": high, "p_corrected": p}}
+    assert verdict(row, higher) == expected
+
+
+def test_nothing_is_said_of_a_row_that_was_not_held_against_the_baseline() -> None:
+    assert verdict({"against_baseline": None}, True) == ""

@@ -31,7 +31,8 @@ def words(page):
 
 def row(name, test, validation=None, *, kind="model", stage="early", p=None, difference=0.1, **more):
     """Return a row of one metric."""
-    against = None if p is None else {"difference": difference, "low": 0.0, "high": 0.2, "p": p / 2, "p_corrected": p, "effect_size": 1.0}
+    ends = {"low": difference - 0.05, "high": difference + 0.05}
+    against = None if p is None else {"difference": difference, **ends, "p": p / 2, "p_corrected": p, "effect_size": 1.0}
     return {
         "name": name,
         "kind": kind,
@@ -127,6 +128,15 @@ def test_marks_follow_the_corrected_p_and_the_direction_of_the_metric(difference
     made = small(TEXT, row("x", 0.5, p=p, difference=difference), higher_is_better=higher)
     (found,) = (row for row in read_ladder(made, 200).rows if row.name == "x")
     assert found.against.verdict == verdict
+
+
+def test_a_difference_whose_interval_over_rows_and_seeds_holds_0_is_not_told_apart():
+    made = small(TEXT, row("x", 0.5, p=0.01, difference=0.1))
+    (entry,) = (entry for entry in made["rows"] if entry["name"] == "x")
+    for low, verdict in ((0.01, "better"), (-0.01, "same")):
+        entry["against_baseline"] |= {"low": low, "high": 0.2}
+        (found,) = (row for row in read_ladder(made, 200).rows if row.name == "x")
+        assert found.against.verdict == verdict
 
 
 def test_where_lower_is_better_the_lowest_on_validation_comes_first():
