@@ -13,6 +13,8 @@ WORLDS = {"text": "only the text", "image": "only the picture", "redundant": "ea
 """Worlds by name: where the label lies."""
 STAGES = ("early", "intermediate", "late", "kernel", "graph", "unimodal", "majority")
 CHANCE = 0.5
+CLOSE = 0.02
+"""What nobody would choose a method for."""
 Comparison = Mapping[str, Any]
 
 
@@ -83,9 +85,9 @@ def sentences(rows: list[dict[str, Any]], found: Mapping[str, Comparison]) -> li
         methods = [row for row in rows if row["stage"] not in ("unimodal", "majority")]
         alone = max((row for row in rows if row["stage"] == "unimodal"), key=lambda row: row[world]["mean"])
         best = max(methods, key=lambda row: row[world]["mean"])
-        # as good as the best: the intervals over seeds meet
-        good = [row for row in methods if high(row[world]) >= low(best[world])]
-        chance = [row for row in methods if low(row[world]) <= CHANCE and row not in good]
+        # intervals over seeds that meet, or a difference that nobody would choose by
+        good = [row for row in methods if high(row[world]) >= low(best[world]) or row[world]["mean"] >= best[world]["mean"] - CLOSE]
+        chance = [row for row in methods if min(low(row[world]), row[world]["mean"] - CLOSE) <= CHANCE and row not in good]
         between = [row for row in methods if row not in good and row not in chance]
         above = [row for row in methods if low(row[world]) > high(alone[world])]
         lines += [f"### The label is in {where} (`{world}`)", ""]
