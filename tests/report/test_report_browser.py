@@ -1,18 +1,13 @@
 """Hostile text in every field of a report, opened in a real browser (threat T9)."""
 
 import dataclasses
-import shutil
-import warnings
 
 import pytest
+from browser_toys import opened
 from report_toys import SUMMARY, made_predictions, made_store, made_tables
 
 from graphfuse.report.collect import collect
 from graphfuse.report.page import write_report
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytest.importorskip("playwright", reason="playwright is not installed: pip install 'graphfuse[dev]'")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 PAYLOADS = (
     "</script><script>alert(1)</script>",
@@ -36,34 +31,6 @@ PAYLOADS = (
     "<form action=http://evil.example><button autofocus onfocus=alert(13)>",
     "\ud83c lone surrogate",
 )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with sync_playwright() as playwright:
-            started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-            yield started
-            started.close()
-
-
-def opened(browser, path, **settings):
-    """Open a page and note every dialog, request and console message."""
-    page = browser.new_page(**settings)
-    page.noted = []
-    page.on("dialog", lambda dialog: (page.noted.append(f"dialog {dialog.message}"), dialog.dismiss()))
-    page.on("console", lambda message: page.noted.append(f"console {message.text}"))
-    page.on("pageerror", lambda error: page.noted.append(f"error {error}"))
-    address = path.as_uri()
-    page.on(
-        "request",
-        lambda asked: None if asked.url == address or asked.url.startswith("data:") else page.noted.append(f"request {asked.url}"),
-    )
-    page.goto(address)
-    return page
 
 
 @pytest.fixture(scope="module")

@@ -1,42 +1,12 @@
 """The page of a comparison in a real browser: hostile names, a phone, sorting."""
 
 import json
-import shutil
-import warnings
 
 import pytest
+from browser_toys import opened
 from comparison_toys import SECTIONS, made_comparison
 
 from graphfuse.report.comparison_page import TITLES, write_comparison
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytest.importorskip("playwright", reason="playwright is not installed: pip install 'graphfuse[dev]'")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with sync_playwright() as playwright:
-            started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-            yield started
-            started.close()
-
-
-def opened(browser, path, **settings):
-    """Open a page and note every dialog, request and console message."""
-    page = browser.new_page(**settings)
-    page.noted = []
-    page.on("dialog", lambda dialog: (page.noted.append(f"dialog {dialog.message}"), dialog.dismiss()))
-    page.on("console", lambda message: page.noted.append(f"console {message.text}"))
-    page.on("pageerror", lambda error: page.noted.append(f"error {error}"))
-    address = path.as_uri()
-    page.on("request", lambda asked: None if asked.url == address or asked.url.startswith("data:") else page.noted.append(asked.url))
-    page.goto(address)
-    return page
 
 
 @pytest.fixture(scope="module")
