@@ -1,0 +1,108 @@
+"""How fast, beside what a user would run instead and beside what the machine allows?
+
+Run `python experiments/speed/run.py` on a quiet machine (all works, about half an hour): it prints the table, and writes results.json
+and the tables of the pages. `--quick` ends within two minutes and fails where a ratio is below its floor. `--works batches steps` runs some.
+"""
+
+import os
+
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[name] = "1"  # before anything that starts threads is imported
+
+import argparse
+import importlib
+import json
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from clock import Canary
+from pages import write_pages
+from rows import Row, markdown
+
+HERE = Path(__file__).parent
+WORKS = (
+    "batches",
+    "opening",
+    "larger_than_memory",
+    "mean_step",
+    "attention_step",
+    "epoch",
+    "prediction",
+    "text",
+    "pictures",
+    "cache",
+    "workers",
+    "edges",
+    "starting",
+)
+"""Files in works/, in the order of the table; each has `rows(quick) -> Iterator[Row]`."""
+MOVED = 1.2
+"""The canary may change by this factor; then the work is measured once more, and after that marked."""
+BUSY = 0.5
+"""Load average above which figures are not worth taking; a full run waits for it."""
+
+
+def main() -> int:
+    """Measure, print, write; return 1 if a quick run finds a ratio below its floor."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--works", nargs="+", choices=WORKS, default=WORKS)
+    parser.add_argument("--quick", action="store_true", help="short races and floors instead of goals; writes no page")
+    parser.add_argument("--out", type=Path, help="where the JSON goes (results.json of the full run)")
+    chosen = parser.parse_args()
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    torch.set_num_threads(1)
+    results = chosen.out or (None if chosen.quick else HERE / "results.json")
+    kept = _kept(results)
+    found: dict[str, list[dict]] = {}
+    below = []
+    for work in chosen.works:
+        started = time.monotonic()
+        rows = list(_measure(work, quick=chosen.quick))
+        print(markdown(rows), f"\n[{work}: {time.monotonic() - started:.0f} s]\n", flush=True)
+        found[work] = [row.to_json() for row in rows]
+        below += [f"{row.work}: {row.ratio:.2f} x {row.peer} (floor {row.floor:g})" for row in rows if row.ratio < row.floor]
+        if results:
+            merged = {**kept, **found}
+            value = {"machine": machine(), "works": {name: merged[name] for name in WORKS if name in merged}}
+            results.write_text(json.dumps(value, indent=1) + "\n")
+    if results and not chosen.quick:
+        write_pages(HERE, results)
+    if chosen.quick and below:
+        print("Below the floor:", *below, sep="\n  ")
+        return 1
+    return 0
+
+
+def _measure(work: str, *, quick: bool) -> Iterator[Row]:
+    """Yield the rows of one work; measured again, once, if the machine changed meanwhile."""
+    module = importlib.import_module(f"works.{work}")
+    for last in (False, True):
+        canary = Canary()
+        rows = list(module.rows(quick))
+        moved = canary.moved()
+        if moved <= MOVED or quick or last:
+            break
+        print(f"{work}: the canary moved by {moved:.2f}; once more", flush=True)
+    for row in rows:
+        yield row
+    if moved > MOVED:
+        print(f"{work}: the canary moved by {moved:.2f}", flush=True)
+
+
+def _kept(results: Path | None) -> dict[str, list[dict]]:
+    """Return the works of an earlier run, which this one does not measure again."""
+    return json.loads(results.read_text())["works"] if results and results.exists() else {}
+
+
+def machine() -> dict[str, str | int]:
+    """Return what the figures were measured on."""
+    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
+    return {"cores": os.cpu_count() or 1, "processor": model, "threads": torch.get_num_threads(), "torch": torch.__version__}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

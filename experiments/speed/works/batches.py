@@ -1,0 +1,61 @@
+"""A batch of mixed graphs from the store, beside PyG's own batching of a list in memory."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from clock import race
+from made import made_store
+from rows import Row
+from torch_geometric.data import Batch
+
+WORK = Path(__file__).parents[3] / "runs" / "speed"
+GOALS = {64: 30, 256: 60}
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    """Yield a row per size and element type."""
+    num_samples = 1_000 if quick else 20_000
+    for dtype in ("float32", "float16"):
+        store = made_store(WORK / f"batches-{num_samples}-{dtype}", num_samples, dtype)
+        graphs = [store.sample(i) for i in range(len(store))]
+        for size in (64, 256):
+            yield _row(store, graphs, dtype, size, seconds=2 if quick else 20)
+
+
+def _row(store, graphs, dtype: str, size: int, seconds: float) -> Row:
+    def indices(number: int) -> np.ndarray:
+        return np.random.default_rng(number).choice(len(store), size, replace=False)
+
+    check_equal(store.batch(indices(0)), Batch.from_data_list([graphs[i] for i in indices(0)]))
+    tensors = [value for kind in store.batch(indices(0)).stores for value in kind.values() if isinstance(value, torch.Tensor)]
+    targets = [torch.empty_like(tensor) for tensor in tensors]
+    found = race(
+        {
+            "ours": lambda number: store.batch(indices(number)),
+            "peers": lambda number: Batch.from_data_list([graphs[i] for i in indices(number)]),
+            "limits": lambda _: [target.copy_(tensor) for target, tensor in zip(targets, tensors, strict=True)],
+        },
+        seconds=seconds,
+    )
+    return Row(
+        work=f"batch of {size} mixed graphs from the store ({dtype})",
+        peer="`Batch.from_data_list`, list in memory",
+        limit="copying the same bytes",
+        goal=GOALS[size],
+        goal_limit=3,
+        floor=8,
+        equal="x, edge_index, batch, ptr, y of every type",
+        **found,
+    )
+
+
+def check_equal(ours, theirs) -> None:
+    """Fail unless the two batches hold the same."""
+    for key in (*ours.node_types, *ours.edge_types):
+        for name in ("x", "batch", "ptr") if isinstance(key, str) else ("edge_index",):
+            assert torch.equal(ours[key][name], theirs[key][name]), (key, name)
+    assert torch.equal(ours.y, theirs.y)
+
+
