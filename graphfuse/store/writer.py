@@ -51,6 +51,34 @@ def write_shard(
         InputError: If features or targets are not finite or too large for `dtype`, nodes are not in the order of their samples, or
             an edge joins two samples.
     """
+    arrays = shard_arrays(schema, num_samples=num_samples, nodes=nodes, edges=edges, y=y, dtype=dtype)
+    write_arrays(folder / shard_file(number), arrays)
+    names = [shard_file(number)]
+    for node_type, table in nodes.items():
+        names.append(units_file(node_type, number))
+        write_frame(folder / names[-1], table.units)
+    return {
+        "number": number,
+        "samples": num_samples,
+        "dtype": dtype,
+        "nodes": {node_type: int(arrays[f"{node_type}.ptr"][-1]) for node_type in schema.node_types},
+        "edges": {edge_name(edge_type): int(arrays[f"{edge_name(edge_type)}.index"].shape[1]) for edge_type in schema.edge_types},
+        "weighted": [edge_name(edge_type) for edge_type in schema.edge_types if f"{edge_name(edge_type)}.weight" in arrays],
+        "y": None if y is None else {"dtype": str(arrays["y"].dtype), "shape": list(arrays["y"].shape[1:])},
+        "files": file_entries(folder, sorted(names)),
+    }
+
+
+def shard_arrays(
+    schema: GraphSchema,
+    *,
+    num_samples: int,
+    nodes: Mapping[str, NodeTable],
+    edges: Sequence[EdgeTable],
+    y: npt.NDArray[Any] | None,
+    dtype: str,
+) -> State:
+    """Return the arrays of one shard by their names on disk; `write_shard` says what goes in, and what is refused."""
     unknown = sorted(nodes.keys() - set(schema.node_types)) + sorted(
         {edge_name(e.edge_type) for e in edges if e.edge_type not in schema.edge_types}
     )
@@ -69,23 +97,8 @@ def write_shard(
     try:
         check_shard(arrays, schema)
     except ValueError as error:
-        raise InputError(f"Shard {number} cannot be written: {error}.") from error
-
-    write_arrays(folder / shard_file(number), arrays)
-    names = [shard_file(number)]
-    for node_type, table in nodes.items():
-        names.append(units_file(node_type, number))
-        write_frame(folder / names[-1], table.units)
-    return {
-        "number": number,
-        "samples": num_samples,
-        "dtype": dtype,
-        "nodes": {node_type: int(pointers[node_type][-1]) for node_type in schema.node_types},
-        "edges": {edge_name(edge_type): int(arrays[f"{edge_name(edge_type)}.index"].shape[1]) for edge_type in schema.edge_types},
-        "weighted": [edge_name(edge_type) for edge_type in schema.edge_types if f"{edge_name(edge_type)}.weight" in arrays],
-        "y": None if y is None else {"dtype": str(arrays["y"].dtype), "shape": list(arrays["y"].shape[1:])},
-        "files": file_entries(folder, sorted(names)),
-    }
+        raise InputError(f"Samples cannot be laid out: {error}.") from error
+    return arrays
 
 
 def write_entities(folder: Path, node_type: str, x: FloatArray, dtype: str) -> dict[str, Any]:
