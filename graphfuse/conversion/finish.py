@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from graphfuse.conversion.contents import shared_contents
 from graphfuse.conversion.fit import Fitted
 from graphfuse.conversion.journal import Record
-from graphfuse.conversion.shard import SIGNATURE, part_files, typed_rejections
+from graphfuse.conversion.shard import part_files, typed_rejections
+from graphfuse.core.columns import is_among
 from graphfuse.core.errors import InputError
 from graphfuse.core.files import file_entries
 from graphfuse.core.schema import edge_name
@@ -37,19 +40,18 @@ def finish_store(
     Raises:
         InputError: If no row became a sample, or `strict` and something could not be used.
     """
-    parts = [read_frame(folder / part_files(number)[0]) for number in range(len(records))]
-    samples = pd.concat(parts, ignore_index=True)
+    parts = [[folder / name for name in part_files(number)] for number in range(len(records))]
+    samples = pd.concat([read_frame(samples) for samples, _, _ in parts], ignore_index=True)
     rejections = pd.concat(
-        [typed_rejections(manifest.rejections), *(read_frame(folder / part_files(number)[1]) for number in range(len(records)))],
-        ignore_index=True,
+        [typed_rejections(manifest.rejections), *(read_frame(quarantine) for _, quarantine, _ in parts)], ignore_index=True
     )
     # a user whose row has a bad cell is met in many shards, and is one bad cell
     rejections = rejections.drop_duplicates(ignore_index=True)
     check_nothing_lost(manifest, samples, rejections)
     if strict:
         check_strict(rejections)
-    shared = shared_between_splits(samples)
-    write_frame(folder / SAMPLES, samples[[name for name in samples.columns if not str(name).startswith(SIGNATURE)]])
+    shared = shared_contents((read_frame(contents) for _, _, contents in parts), fitted.schema.node_types)
+    write_frame(folder / SAMPLES, samples)
     write_frame(folder / QUARANTINE, rejections)
     write_index(
         folder,
@@ -73,9 +75,10 @@ def check_nothing_lost(manifest: Manifest, samples: pd.DataFrame, rejections: pd
     if not len(samples):
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in counted(rejections).items())
         raise InputError(f"A store needs at least one sample; all {len(manifest):,} rows were left out ({reasons}). Mend the table first.")
-    lost = set(manifest.samples["sample_id"]) - set(samples["sample_id"]) - set(dropped)
-    if lost or samples["sample_id"].duplicated().any() or len(samples) > len(manifest):
-        raise RuntimeError(f"{len(manifest)} rows became {len(samples)} samples, and {len(lost)} of the others are not in quarantine")
+    wanted, made = manifest.samples["sample_id"], samples["sample_id"]
+    num_lost = int(np.count_nonzero(~is_among(wanted, made) & ~is_among(wanted, dropped)))
+    if num_lost or made.duplicated().any() or len(samples) > len(manifest):
+        raise RuntimeError(f"{len(manifest)} rows became {len(samples)} samples, and {num_lost} of the others are not in quarantine")
 
 
 def check_strict(rejections: pd.DataFrame) -> None:
@@ -106,16 +109,6 @@ def counted(rejections: pd.DataFrame) -> dict[str, int]:
     """Return the number of rejections by reason, most frequent first."""
     counts = Counter(rejections["reason"].tolist())
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
-def shared_between_splits(samples: pd.DataFrame) -> dict[str, int]:
-    """Return, per kind of content, how many different pieces (texts, pictures, users) occur both in train and in test rows.
-
-    Edges within samples never join train to test; these are the ways that remain (contract 4).
-    """
-    names = [str(name) for name in samples.columns if str(name).startswith(SIGNATURE)]
-    train, test = (samples[samples["split"] == split] for split in ("train", "test"))
-    return {name.removeprefix(SIGNATURE): len(set(" ".join(train[name]).split()) & set(" ".join(test[name]).split())) for name in names}
 
 
 def summarise(folder: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from graphfuse.conversion.recipe import Recipe
+from graphfuse.core.columns import is_among
 from graphfuse.core.errors import InputError
 from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.tables import Manifest, NodeTable, State
@@ -59,7 +60,7 @@ def train_part(manifest: Manifest) -> Manifest:
     frames = [train.samples, train.linked.get("interactions", train.samples)]
     people = pd.concat([frame["user_id"] for frame in frames if "user_id" in frame] or [pd.Series(dtype="str")])
     users = train.linked["users"]
-    return replace(train, linked={**train.linked, "users": users[users["user_id"].isin(people)].reset_index(drop=True)})
+    return replace(train, linked={**train.linked, "users": users[is_among(users["user_id"], people)].reset_index(drop=True)})
 
 
 def _drawn_nodes(recipe: Recipe, train: Manifest, states: Mapping[str, State]) -> dict[str, NodeTable]:

@@ -13,20 +13,19 @@ import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # a part of scikit-learn
 
 from graphfuse.conversion.chunk import Chunk, convert_chunk
+from graphfuse.conversion.contents import content_table
 from graphfuse.conversion.fit import Fitted
 from graphfuse.conversion.journal import Record
 from graphfuse.conversion.recipe import Recipe
 from graphfuse.core.cache import cache_counts
-from graphfuse.core.files import digest_bytes, file_entries
+from graphfuse.core.files import file_entries
 from graphfuse.core.registry import trusting
-from graphfuse.core.tables import Manifest, NodeTable, Rejection, rejection_frame
+from graphfuse.core.tables import Manifest, Rejection, rejection_frame
 from graphfuse.store.frames import write_frame
 from graphfuse.store.writer import write_shard
 
 PARTS = "parts"
 """Folder of what shards contribute to tables of the whole store; gone when the store is finished."""
-SIGNATURE = "signature_"
-"""Columns of a part that tell equal content apart from different content (the leakage audit)."""
 REJECTION_TYPES = {"table": "str", "row": "int64", "key": "str", "column": "str", "reason": "str", "detail": "str", "dropped": "bool"}
 
 
@@ -46,9 +45,10 @@ def step_name(number: int) -> str:
     return f"shard-{number:05d}"
 
 
-def part_files(number: int) -> tuple[str, str]:
-    """Return where a shard's samples and quarantine lie until the store is finished."""
-    return f"{PARTS}/samples-{number:05d}.parquet", f"{PARTS}/quarantine-{number:05d}.parquet"
+def part_files(number: int) -> tuple[str, str, str]:
+    """Return where a shard's samples, quarantine and contents (for the leakage audit) lie until the store is finished."""
+    samples, quarantine, contents = (f"{PARTS}/{name}-{number:05d}.parquet" for name in ("samples", "quarantine", "contents"))
+    return samples, quarantine, contents
 
 
 def convert_shard(job: Job, number: int, chunk: Manifest, crashed: Sequence[int] = ()) -> Record:
@@ -79,8 +79,9 @@ def convert_shard(job: Job, number: int, chunk: Manifest, crashed: Sequence[int]
         )
         record["files"] |= record["shard"]["files"]
     names = part_files(number)
-    write_frame(job.folder / names[0], result.samples.assign(**_signatures(result)))
+    write_frame(job.folder / names[0], result.samples)
     write_frame(job.folder / names[1], typed_rejections(result.rejections))
+    write_frame(job.folder / names[2], content_table(result.samples["split"], result.nodes))
     record["files"] |= file_entries(job.folder, names)
     found, computed = cache_counts()
     return record | {"hits": found - hits, "misses": computed - misses}
@@ -116,34 +117,3 @@ def typed_rejections(rejections: Sequence[Rejection]) -> pd.DataFrame:
 def _crashed(chunk: Manifest, rows: Sequence[int]) -> tuple[Rejection, ...]:
     detail = "A row must not end the process that converts it; this one did, twice. Look at its pictures and texts, or remove it."
     return tuple(chunk.reject(row, "crashed_worker", detail, dropped=True) for row in rows)
-
-
-def _signatures(result: Chunk) -> dict[str, Any]:
-    """Return, per content node type and for users, a column of digests that are equal where the content is.
-
-    A sample may hold several pictures and users: their digests stand in one cell, divided by blanks.
-    """
-    columns: dict[str, Any] = {}
-    for node_type, table in result.nodes.items():
-        if node_type in ("sample", "interaction"):  # never the same in two samples
-            continue
-        pieces = [""] * len(result.samples)
-        for sample, digest in _pieces(table):
-            pieces[sample] = f"{pieces[sample]} {digest}".strip()
-        columns[SIGNATURE + node_type] = pd.Series(pieces, dtype="str", index=result.samples.index)
-    return columns
-
-
-def _pieces(table: NodeTable) -> Iterator[tuple[int, str]]:
-    """Yield (sample, digest) of each picture, user, or whole text of a sample."""
-    apart = [table.units[name].to_numpy() for name in ("picture", "user_id") if name in table.units]
-    keys = [table.sample, *apart]
-    if not len(table):
-        return
-    change = np.any([key[1:] != key[:-1] for key in keys], axis=0)
-    starts = [0, *(np.flatnonzero(change) + 1).tolist()]
-    name = next((name for name in ("text", "user_id") if name in table.units), None)
-    values = None if name is None else table.units[name].astype("str").tolist()
-    for start, stop in zip(starts, [*starts[1:], len(table)], strict=True):
-        content = table.x[start:stop].tobytes() if values is None else "\0".join(values[start:stop]).encode(errors="surrogatepass")
-        yield int(table.sample[start]), digest_bytes(content)[:32]

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none")
 """Cells that mean 'no value' in a column of numbers, flags or times; compared in lower case, without blanks around."""
@@ -136,6 +138,13 @@ def clean_text(text: str) -> str:
 def is_missing(column: pd.Series) -> npt.NDArray[np.bool_]:
     """Return which cells mean 'no value' (`MISSING_WORDS`)."""
     return _is_missing(_words(column))
+
+
+def is_among(texts: pd.Series, values: pd.Series) -> npt.NDArray[np.bool_]:
+    """Return which texts are among some values; `Series.isin` would take the values through Python one by one, 4 µs each."""
+    first, second = (pa.array(column.astype("str"), type=pa.large_string()) for column in (texts, values))
+    found: npt.NDArray[np.bool_] = pc.is_in(first, value_set=second).to_numpy(zero_copy_only=False)
+    return found
 
 
 def _words(column: pd.Series) -> pd.Series:

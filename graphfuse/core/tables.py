@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from graphfuse.core.columns import is_among
 from graphfuse.core.schema import EdgeType
 
 FloatArray = npt.NDArray[np.float32]
@@ -81,7 +82,7 @@ class Manifest:
         linked = dict(self.linked)
         if "interactions" in linked:
             interactions = linked["interactions"]
-            kept = interactions["sample_id"].isin(samples["sample_id"])
+            kept = is_among(interactions["sample_id"], samples["sample_id"])
             linked["interactions"] = interactions[kept].reset_index(drop=True)
         return replace(self, samples=samples, linked=linked, rejections=())
 

@@ -1,7 +1,6 @@
 """Rows -> train, validation and test, by seed and id only: the order of the rows does not matter."""
 
 import hashlib
-from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -88,9 +87,13 @@ def draw_splits(samples: pd.DataFrame, settings: Split, by: str, target: str | N
     return _by_chance(samples, shares, settings.seed, target)
 
 
-def _ranks(names: Iterable[str], seed: int) -> list[str]:
-    """Return a key per name by which sorting is a shuffle that depends on the seed and the name alone."""
-    return [hashlib.sha256(f"{seed}\0{name}".encode()).hexdigest() for name in names]
+def _ranks(names: pd.Series | pd.Index, seed: int) -> npt.NDArray[np.uint64]:
+    """Return a key of two numbers per name by which sorting (the second first, as `lexsort` takes them) is a shuffle.
+
+    It depends on the seed and the name alone.  [2, num_names]
+    """
+    digests = [hashlib.sha256(f"{seed}\0{name}".encode()).digest()[:16] for name in names.tolist()]
+    return np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64).reshape(-1, 2).T[::-1]
 
 
 def _by_chance(samples: pd.DataFrame, shares: dict[str, float], seed: int, target: str | None) -> Labels:
@@ -99,7 +102,7 @@ def _by_chance(samples: pd.DataFrame, shares: dict[str, float], seed: int, targe
     if target is not None:
         codes, classes = pd.factorize(as_texts(samples[target]).values, sort=True)
         strata = codes if len(classes) <= MAX_STRATA else strata
-    order = np.lexsort((np.array(_ranks(samples["sample_id"], seed)), strata))
+    order = np.lexsort((*_ranks(samples["sample_id"], seed), strata))
     sizes = np.bincount(strata)
     last = np.cumsum(sizes)
     place = np.arange(len(samples)) - np.repeat(last - sizes, sizes)
@@ -125,7 +128,7 @@ def _by_group(samples: pd.DataFrame, shares: dict[str, float], seed: int) -> Lab
         raise InputError(
             f"A split by group needs a group for each of train, {', '.join(shares)} (got {len(sizes)}). Split by random, or check `group`."
         )
-    drawn = sizes.iloc[np.argsort(np.array(_ranks(sizes.index, seed)), kind="stable")]
+    drawn = sizes.iloc[np.lexsort(tuple(_ranks(sizes.index, seed)))]
     left = [(str(name), int(size)) for name, size in drawn.items()]
     chosen: dict[str, str] = {}
     for number, (split, share) in enumerate(shares.items()):
