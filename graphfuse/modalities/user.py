@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 
+from graphfuse.core.columns import is_among
 from graphfuse.core.errors import InputError
 from graphfuse.core.sockets import Modality
 from graphfuse.core.tables import FloatArray, Manifest, NodeTable, State
@@ -40,7 +41,7 @@ class User(ColumnSettings, Modality):
             )
         frame = self._frame(manifest)
         if self.table == "users":
-            frame = frame[frame["user_id"].isin(_people(manifest)["user_id"])]
+            frame = frame[is_among(frame["user_id"], _people(manifest)["user_id"])]
         return self._columns.fit(frame)
 
     def channels(self, state: State) -> int:
@@ -66,8 +67,9 @@ class User(ColumnSettings, Modality):
     def _shared(self, chunk: Manifest, state: State) -> NodeTable:
         users = self._frame(chunk)
         people = _people(chunk)
-        # 1. Find each person's row; the first one, should an id repeat.
-        first = users[~users["user_id"].duplicated()]
+        # 1. Find each person's row; the first one, should an id repeat. Of the whole table, only ids are looked at.
+        named = users.loc[is_among(users["user_id"], people["user_id"]), ["user_id"]]
+        first = named[~named["user_id"].duplicated()]
         found = pd.Index(first["user_id"]).get_indexer(pd.Index(people["user_id"]))
         people, found = people[found >= 0], first.index.to_numpy()[found[found >= 0]]
         # 2. Encode each row that occurs once, and hand it out.
