@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time __getattr__ impo
     from graphfuse import nn
     from graphfuse.demonstration import demo
     from graphfuse.pipeline import analyse, compare, convert, export, init, inspect, predict, train
+    from graphfuse.prediction import open_predictor
     from graphfuse.store.graph_store import open_store
     from graphfuse.store.networkx import from_networkx, to_networkx
 
@@ -23,6 +24,7 @@ _PLACES = {
     "inspect": "graphfuse.pipeline",
     "train": "graphfuse.pipeline",
     "predict": "graphfuse.pipeline",
+    "open_predictor": "graphfuse.prediction",
     "analyse": "graphfuse.pipeline",
     "compare": "graphfuse.pipeline",
     "export": "graphfuse.pipeline",
@@ -41,6 +43,7 @@ __all__ = [
     "init",
     "inspect",
     "nn",
+    "open_predictor",
     "open_store",
     "predict",
     "to_networkx",

@@ -1,21 +1,119 @@
-"""New rows -> a passing store, by the functions and with the states that made a run's store."""
+"""New rows -> graphs in memory, or a passing store, by the functions and with the states that made a run's store."""
 
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from torch_geometric.data import Batch
 
 from graphfuse.config import Experiment
+from graphfuse.conversion.chunk import Chunk
+from graphfuse.conversion.finish import check_nothing_lost
 from graphfuse.conversion.fit import Fitted
 from graphfuse.conversion.recipe import Recipe
 from graphfuse.conversion.run import convert
+from graphfuse.conversion.shard import Job, convert_rows, typed_rejections
 from graphfuse.core.build import build
 from graphfuse.core.progress import Progress
+from graphfuse.core.schema import GraphSchema, edge_name
+from graphfuse.core.sockets import Rows
+from graphfuse.core.tables import IntArray
+from graphfuse.store.batching import in_order
+from graphfuse.store.columns import Shard
+from graphfuse.store.gather import gather
 from graphfuse.store.graph_store import GraphStore, open_store
+from graphfuse.store.pyg import to_batch
+from graphfuse.store.writer import shard_arrays
 
 if TYPE_CHECKING:  # a run is only read here; training lies beside conversion, not below it
     from graphfuse.training.run import Run
+
+
+class NewRows:
+    """What turns new rows into graphs without touching the disk: everything that a run says of it, built once.
+
+    Args:
+        run: A trained run; names in it are data.
+        folder: Where linked tables and pictures lie.
+        allowed: Packages outside graphfuse whose plug-ins may be imported.
+    """
+
+    def __init__(self, run: "Run", folder: Path, allowed: tuple[str, ...] = ()) -> None:
+        experiment, recipe, fitted = _parts(run, allowed)
+        self._read = build("datasets", experiment.dataset.to_dict(), "dataset", allowed).for_rows(folder)
+        self._job = Job(recipe=recipe, fitted=fitted, folder=folder, shared={})
+
+    def graphs(self, rows: Rows, users: Rows | None = None, interactions: Rows | None = None) -> "Graphs":
+        """Return the graphs of some rows.
+
+        Raises:
+            InputError: If the rows cannot be read, or none of them can be used.
+        """
+        manifest = self._read(rows, users=users, interactions=interactions)
+        chunk = convert_rows(self._job, manifest)
+        quarantine = typed_rejections([*manifest.rejections, *chunk.rejections])
+        check_nothing_lost(manifest, chunk.samples, quarantine)
+        # an entity is a node like any other here: what rows share is not worth a table of its own
+        schema = replace(self._job.fitted.schema, entity_types=frozenset())
+        shard = _shard(chunk, schema, self._job.recipe.settings.dtype)
+        return Graphs(samples=chunk.samples, quarantine=quarantine, shard=shard, schema=schema)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graphs:
+    """Converted rows."""
+
+    samples: pd.DataFrame
+    """One row per sample, as in `samples.parquet`."""
+    quarantine: pd.DataFrame
+    """What was not used, and why (contract 5)."""
+    shard: Shard
+    schema: GraphSchema
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """Yield the samples in their order; what a store of them would give."""
+        kinds = {node_type: number for number, node_type in enumerate(self.schema.node_types)}
+        ends = np.array([[kinds[edge_type[end]] for edge_type in self.schema.edge_types] for end in (0, 2)], dtype=np.int64)
+        for positions in in_order(np.arange(len(self.samples)), batch_size):
+            columns = gather([self.shard], np.zeros_like(positions), positions, ends)
+            yield to_batch(columns, positions, self.schema, {})
+
+
+def _shard(chunk: Chunk, schema: GraphSchema, dtype: str) -> Shard:
+    """Return the columns that a store would hold, features rounded alike."""
+    arrays: dict[str, Any] = shard_arrays(
+        schema, num_samples=len(chunk.samples), nodes=chunk.nodes, edges=chunk.edges, y=chunk.y, dtype=dtype
+    )
+    names = [edge_name(edge_type) for edge_type in schema.edge_types]
+    pointers, pointer_starts = _joined([arrays[f"{name}.ptr"] for name in (*schema.node_types, *names)])
+    index, index_starts = _joined([ends for name in names for ends in arrays[f"{name}.index"]])
+    return Shard(
+        pointers=pointers,
+        pointer_starts=pointer_starts,
+        nodes=[arrays[f"{node_type}.x"] for node_type in schema.node_types],
+        index=index,
+        index_starts=index_starts,
+        weights={position: arrays[f"{name}.weight"] for position, name in enumerate(names) if f"{name}.weight" in arrays},
+        y=arrays.get("y"),
+    )
+
+
+def _joined(arrays: list[npt.NDArray[Any]]) -> tuple[npt.NDArray[Any], IntArray]:
+    """Return all vectors in one, and where each begins in it."""
+    return np.concatenate(arrays), np.cumsum([0, *(len(array) for array in arrays[:-1])])
+
+
+def _parts(run: "Run", allowed: tuple[str, ...]) -> tuple[Experiment, Recipe, Fitted]:
+    """Return what a run was converted with; files that its settings name are looked up from the current folder."""
+    experiment = Experiment.from_json(run.experiment, Path(), allowed)
+    fitted = Fitted(states={name: run.state(name) for name in run.states}, schema=run.schema, target=run.target)
+    return experiment, Recipe.build(experiment), fitted
 
 
 @contextmanager
@@ -34,9 +132,7 @@ def store_of(run: "Run", source: Path, *, workers: int, allowed: tuple[str, ...]
     if source.is_dir():
         yield open_store(source)
         return
-    experiment = Experiment.from_json(run.experiment, Path(), allowed)
-    recipe = Recipe.build(experiment)
-    fitted = Fitted(states={name: run.state(name) for name in run.states}, schema=run.schema, target=run.target)
+    experiment, recipe, fitted = _parts(run, allowed)
     dataset = build("datasets", experiment.dataset.to_dict(), "dataset", allowed)
     manifest = dataset.for_prediction(source).manifest(experiment.folder)
     with tempfile.TemporaryDirectory(prefix="graphfuse-") as folder:

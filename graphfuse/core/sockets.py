@@ -7,11 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy.typing as npt
 import pandas as pd
 
+from graphfuse.core.errors import ConfigError
 from graphfuse.core.schema import EdgeType, GraphSchema, TargetKind, TargetSchema
 from graphfuse.core.tables import EdgeTable, FloatArray, Manifest, NodeTable, ScoreTable, State
 
@@ -20,6 +21,17 @@ if TYPE_CHECKING:  # torch and PIL are heavy; sockets only name them
     from torch import Tensor, nn
 
     from graphfuse.nn.fusion import Decision, FusionModule, FusionNetwork
+
+
+Rows = pd.DataFrame | Iterable[Mapping[str, Any]]
+"""Rows that a program holds: a frame, or one mapping of column to cell per row."""
+
+
+class RowReader(Protocol):
+    """Turns rows that a program holds into a manifest."""
+
+    def __call__(self, rows: Rows, *, users: Rows | None = None, interactions: Rows | None = None) -> Manifest:
+        """Return the manifest of some rows; linked tables that are not given are those that lie on disk."""
 
 
 class Plugin(ABC):  # noqa: B024  (what the sockets share is not a method)
@@ -39,6 +51,14 @@ class Dataset(Plugin):
     @abstractmethod
     def for_prediction(self, table: Path) -> "Dataset":
         """Return this data set reading `table` instead, without target or split."""
+
+    def for_rows(self, folder: Path) -> RowReader:
+        """Return what turns rows that a program holds into a manifest, without target or split; other files lie in `folder`.
+
+        Raises:
+            ConfigError: If this data set has no such way.
+        """
+        raise ConfigError(f"{type(self).__name__} cannot read rows from memory. Write them to a file and give that to predict.")
 
     def picture_folder(self, folder: Path) -> Path | None:
         """Return the folder that picture paths are relative to, without reading anything; None if it is not there."""

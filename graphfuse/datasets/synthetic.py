@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graphfuse.core.build import build
-from graphfuse.core.sockets import Dataset
+from graphfuse.core.sockets import Dataset, RowReader
 from graphfuse.core.tables import Manifest
 from graphfuse.making.posts import ensure_posts
 from graphfuse.making.worlds import PostSettings
@@ -52,6 +52,10 @@ class SyntheticDataset(PostSettings, Dataset):
     def for_prediction(self, table: Path) -> Dataset:
         """Return a data set that reads `table`, which has the columns of `posts.csv`, without target or split."""
         return self._table().for_prediction(table)
+
+    def for_rows(self, folder: Path) -> RowReader:
+        """Return a reader of rows like those of `posts.csv`."""
+        return self._table().for_rows(folder)
 
     def picture_folder(self, folder: Path) -> Path | None:
         """Return the folder that picture paths are relative to; None if the posts were not made yet."""

@@ -1,17 +1,18 @@
 """A table of posts or products (CSV, TSV, JSONL, Parquet) with linked users, interactions and joined columns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from graphfuse.core.sockets import Dataset
+from graphfuse.core.sockets import Dataset, RowReader
 from graphfuse.core.tables import Manifest, Rejection
 from graphfuse.reading.canonical import group_names, identify, name_conflicts, set_aside
 from graphfuse.reading.joins import join_tables, missing_keys
-from graphfuse.reading.linked import InteractionsTable, UsersTable, link_tables, missing_linked_columns, read_times
+from graphfuse.reading.linked import InteractionsTable, LinkedTables, UsersTable, link_tables, missing_linked_columns, read_times
 from graphfuse.reading.picture_names import list_pictures
 from graphfuse.reading.raw_table import RawTable, read_tables
 from graphfuse.reading.rejecting import as_ids, missing_columns, raise_problems
@@ -19,6 +20,9 @@ from graphfuse.reading.settings import Format, Group, Interactions, Join, Paths,
 from graphfuse.reading.sources import Sources, locate
 from graphfuse.reading.splits import assign_splits
 from graphfuse.reading.weights import sample_weights
+
+if TYPE_CHECKING:
+    from graphfuse.datasets._new_rows import NewRows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,25 +79,9 @@ class Table(Dataset):
             InputError: If files or columns are missing (all at once, with the nearest names), ids repeat, or no row of train is
                 left.
         """
-        # 1. read
-        sources = self._locate(Path(folder))
+        sources = self._locate(Path(folder), self._sample_files(Path(folder)))
         raw = read_tables(sources.samples, self._format_of_samples(), "samples", self.rename)
-        users, interactions, joins = self._read_linked(sources)
-        self._check_columns(raw, users, interactions, joins)
-        # 2. one row per sample
-        frame, unjoined = join_tables(raw.frame, joins)
-        rejections = [*raw.rejections, *sources.rejections, *self._absent_columns(frame), *unjoined]
-        samples = identify(raw, set_aside(frame, self._source_columns()), self.sample_id, rejections)
-        # 3. canonical columns
-        samples = samples.assign(**self._canonical(samples, sources, rejections))
-        # 4. linked tables
-        linked, unlinked = link_tables(samples, users, interactions, strangers=self._is_new())
-        rejections += unlinked
-        # 5. split and weigh
-        samples = samples.assign(split=self._splits(samples, raw, rejections)).reset_index(drop=True)
-        if self.weight is not None and not self._is_new():
-            samples = samples.assign(sample_weight=sample_weights(samples, self.weight))
-        return Manifest(samples=samples, linked=linked, root=sources.pictures, target=self._targets(samples), rejections=tuple(rejections))
+        return self._manifest(raw, self._read_linked(sources), sources)
 
     def for_prediction(self, table: Path) -> "Table":
         """Return this data set reading `table`: no split, and the target may be missing.
@@ -102,8 +90,14 @@ class Table(Dataset):
         may come without users, interactions, pictures, author or time; each thing that is not there is rejected once. The
         interactions may hold those of other samples, which are passed over.
         """
-        settings = {item.name: getattr(self, item.name) for item in fields(Table)}
-        return _NewRows(**settings, input=str(Path(table).absolute()))
+        return self._new_rows(Path(table).absolute())
+
+    def for_rows(self, folder: Path) -> RowReader:
+        """Return a reader of rows that a program holds, to which the rules of `for_prediction` apply.
+
+        Linked and joined tables are read now, once; they and the picture folder are looked up in `folder` first.
+        """
+        return self._new_rows(Path(folder).absolute() / "rows").reader(Path(folder))
 
     def picture_folder(self, folder: Path) -> Path | None:
         """Return the folder that picture paths are relative to, without reading anything; None if it is not there."""
@@ -111,11 +105,35 @@ class Table(Dataset):
             return None
         return next((path for path in self._picture_candidates(folder, self.pictures.folder) if path.is_dir()), None)
 
+    def _new_rows(self, table: Path) -> "NewRows":
+        from graphfuse.datasets._new_rows import NewRows  # which is a Table
+
+        return NewRows(**{item.name: getattr(self, item.name) for item in fields(Table)}, input=str(table))
+
+    def _manifest(self, raw: RawTable, tables: LinkedTables, sources: Sources) -> Manifest:
+        """Check what was read, and lay it in the canonical columns."""
+        users, interactions, joins = tables
+        self._check_columns(raw, users, interactions, joins)
+        # 1. one row per sample
+        frame, unjoined = join_tables(raw.frame, joins)
+        rejections = [*raw.rejections, *sources.rejections, *self._absent_columns(frame), *unjoined]
+        samples = identify(raw, set_aside(frame, self._source_columns()), self.sample_id, rejections)
+        # 2. canonical columns
+        samples = samples.assign(**self._canonical(samples, sources, rejections))
+        # 3. linked tables
+        linked, unlinked = link_tables(samples, users, interactions, strangers=self._is_new())
+        rejections += unlinked
+        # 4. split and weigh
+        samples = samples.assign(split=self._splits(samples, raw, rejections)).reset_index(drop=True)
+        if self.weight is not None and not self._is_new():
+            samples = samples.assign(sample_weight=sample_weights(samples, self.weight))
+        return Manifest(samples=samples, linked=linked, root=sources.pictures, target=self._targets(samples), rejections=tuple(rejections))
+
     # Where the files are
 
-    def _locate(self, folder: Path) -> Sources:
+    def _locate(self, folder: Path, samples: Sequence[Path]) -> Sources:
         return locate(
-            self._sample_files(folder),
+            samples,
             lambda name: self._candidates(folder, name),
             users=self.users,
             interactions=self.interactions,
@@ -125,7 +143,7 @@ class Table(Dataset):
             needed=not self._is_new(),
         )
 
-    def _read_linked(self, sources: Sources) -> tuple[UsersTable | None, InteractionsTable | None, list[tuple[Join, RawTable]]]:
+    def _read_linked(self, sources: Sources) -> LinkedTables:
         users = interactions = None
         if self.users is not None and sources.users:
             users = self.users, read_tables(sources.users, self.users.format, "users")
@@ -236,49 +254,3 @@ class Table(Dataset):
         labels, problems = assign_splits(samples, split, targets[0] if len(targets) == 1 else None, by_file)
         rejections += problems
         return labels
-
-
-@dataclass(frozen=True, kw_only=True)
-class _NewRows(Table):
-    """The same settings on a table of new rows."""
-
-    input: str
-
-    def _sample_files(self, folder: Path) -> list[Path]:
-        return [Path(self.input)]
-
-    def _candidates(self, folder: Path, name: str) -> list[Path]:
-        return [*self._beside(name), *super()._candidates(folder, name)]
-
-    def _picture_candidates(self, folder: Path, name: str) -> list[Path]:
-        return [*self._beside(name), *super()._picture_candidates(folder, name)]
-
-    def _beside(self, name: str) -> list[Path]:
-        beside = Path(self.input).parent
-        return [beside / name, beside / Path(name).name]
-
-    def _format_of_samples(self) -> Format | None:
-        """Return the set format only for a file that looks like the original."""
-        same = Path(self.input).suffix.lower() == Path(self._names()[0]).suffix.lower()
-        return self.format if same else None
-
-    def _wanted(self) -> list[tuple[str, str]]:
-        return [(setting, column) for setting, column in super()._wanted() if setting == "sample_id"]
-
-    def _absent_columns(self, frame: pd.DataFrame) -> list[Rejection]:
-        """Return one rejection per column without which the rows are used as they are."""
-        wanted = [(setting, column) for setting, column in super()._wanted() if setting in ("user_id", "time", "pictures")]
-        return [
-            Rejection(table="samples", row=-1, key="", column=column, reason="column_missing", detail=problem)
-            for setting, column in wanted
-            for problem in missing_columns([(setting, column)], frame.columns, "the table")
-        ]
-
-    def _missing_renames(self, known: list[str]) -> list[str]:
-        return []
-
-    def _is_new(self) -> bool:
-        return True
-
-    def _splits(self, samples: pd.DataFrame, raw: RawTable, rejections: list[Rejection]) -> np.ndarray:
-        return np.full(len(samples), "", dtype=object)

@@ -1,5 +1,7 @@
 """Tables linked to the samples: users and interactions."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -7,10 +9,12 @@ from graphfuse.core.columns import as_texts, as_times
 from graphfuse.core.tables import Rejection
 from graphfuse.reading.raw_table import RawTable
 from graphfuse.reading.rejecting import as_ids, missing_columns, reject
-from graphfuse.reading.settings import Interactions, Users
+from graphfuse.reading.settings import Interactions, Join, Users
 
 UsersTable = tuple[Users, RawTable]
 InteractionsTable = tuple[Interactions, RawTable]
+LinkedTables = tuple[UsersTable | None, InteractionsTable | None, Sequence[tuple[Join, RawTable]]]
+"""Users, interactions and joined tables, each with its settings."""
 
 
 def missing_linked_columns(users: UsersTable | None, interactions: InteractionsTable | None) -> list[str]:

@@ -4,7 +4,7 @@ Every scalar cell becomes text, so that the same rows give the same frame in any
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from graphfuse.core.columns import as_texts, clean_name, clean_text
 from graphfuse.core.errors import InputError
+from graphfuse.core.sockets import Rows
 from graphfuse.core.tables import Rejection
 from graphfuse.reading.delimited import decode_text, guess_separator, is_quoted_tsv, read_records, split_lines
 from graphfuse.reading.jsonl import read_objects
@@ -64,6 +65,24 @@ def read_tables(paths: Iterable[Path], format: str | None, table: str, rename: M
         first += raw.num_rows
     frame = frames[0] if len(frames) == 1 else pd.concat(frames)
     return RawTable(frame=_filled(frame), num_rows=first, rejections=tuple(rejections), origin=tuple(origin))
+
+
+def table_of_rows(rows: Rows, table: str = "samples", rename: Mapping[str, str] | None = None) -> RawTable:
+    """Return rows that a program holds, as a file of them would be read.
+
+    Args:
+        rows: A frame (its index is not looked at), or one mapping of column to cell per row.
+        table: The name of the table in rejections.
+        rename: New name -> name in the rows.
+
+    Raises:
+        InputError: If column names repeat.
+    """
+    place = Path("the rows given")
+    frame = rows.astype(object).reset_index(drop=True) if isinstance(rows, pd.DataFrame) else _frame_of_objects([dict(row) for row in rows])
+    names = _checked_names([str(name) for name in frame.columns], place)
+    raw = _numbered(place, frame.set_axis(names, axis=1), range(len(frame)), len(frame), [], table, 0)
+    return replace(raw, frame=_filled(_renamed(raw.frame, rename or {}, place)))
 
 
 def _renamed(frame: pd.DataFrame, rename: Mapping[str, str], path: Path) -> pd.DataFrame:

@@ -72,7 +72,9 @@ def locate(
         users=linked("users", users.path) if users else (),
         interactions=linked("interactions", interactions.path) if interactions else (),
         joins=tuple(found(join.path) for join in joins),
-        pictures=_first_folder(picture_candidates(pictures.folder), problems if needed else []) if pictures else samples[0].parent,
+        pictures=_first_folder(picture_candidates(pictures.folder), problems if needed else [])
+        if pictures
+        else next((path.parent for path in samples), Path()),
         rejections=tuple(absent),
     )
     raise_problems(problems)

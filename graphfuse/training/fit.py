@@ -152,7 +152,7 @@ def _evaluate(
         if not len(store.indices(split)):
             continue
         outputs = collect(networks, store.batches(split, batch_size=EVALUATION_BATCH))
-        write_frame(out / f"predictions-{split}.parquet", prediction_table(task, store.target, store, outputs))
+        write_frame(out / f"predictions-{split}.parquet", prediction_table(task, store.target, store.samples, outputs))
         splits[split] = summarise_split(task, store.target, outputs)
     return {
         "seeds": [record["seed"] for record in records],

@@ -77,14 +77,19 @@ def predict_frame(run: Run, store: GraphStore, split: str | None = None) -> pd.D
             f"The store must be converted as the run's was; {store.path} has other node types, channels or edge types. "
             "Give predict the raw table, so that it is converted alike."
         )
+    return predict_batches(run, store.batches(split, batch_size=EVALUATION_BATCH), store.samples)
+
+
+def predict_batches(run: Run, batches: Iterable[Batch], samples: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per sample of some batches, as `predict_frame` does; `position` in a batch names the row in `samples`."""
     with reproducible(threads=run.threads, fast=run.fast):
-        outputs = collect(run.networks, store.batches(split, batch_size=EVALUATION_BATCH))
-    return prediction_table(run.task, run.target, store, outputs)
+        outputs = collect(run.networks, batches)
+    return prediction_table(run.task, run.target, samples, outputs)
 
 
-def prediction_table(task: Task, target: TargetSchema, store: GraphStore, outputs: Outputs) -> pd.DataFrame:
+def prediction_table(task: Task, target: TargetSchema, samples: pd.DataFrame, outputs: Outputs) -> pd.DataFrame:
     """Return the outputs as a table; the targets are those of the input, as text."""
-    samples = store.samples.iloc[outputs.positions.numpy()].reset_index(drop=True)
+    samples = samples.iloc[outputs.positions.numpy()].reset_index(drop=True)
     known = [name for name in target.columns if name in samples.columns]
     targets = samples[known].set_axis(["target"] if len(target.columns) == 1 and known else [f"target_{name}" for name in known], axis=1)
     predictions = task.predictions(task.combine(outputs.logits), target)
