@@ -3,6 +3,7 @@
 import json
 import math
 import mmap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,27 @@ def map_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise IntegrityError(
             f"{path} must be a whole safetensors file ({str(error)[:120]}). Repeat the command that made it, or restore it from a copy."
         ) from error
+
+
+def span(arrays: Sequence[npt.NDArray[Any]]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Return one flat array in which all of some arrays lie, and where each begins in it.
+
+    Nothing is copied: arrays of one file are parts of one memory map, and the flat array reaches from the first to the last,
+    over whatever lies between.
+
+    Args:
+        arrays: Arrays of one element type from one `map_arrays`.
+    """
+    if not arrays:
+        return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64)
+    size = arrays[0].itemsize
+    addresses = np.array([array.ctypes.data for array in arrays], dtype=np.int64)
+    first = int(addresses.argmin())
+    starts, strange = np.divmod(addresses - addresses[first], size)
+    if strange.any():  # a header of odd length can put arrays between the steps of one another
+        return np.concatenate([array.ravel() for array in arrays]), np.cumsum([0, *(array.size for array in arrays[:-1])])
+    length = int(max(start + array.size for start, array in zip(starts, arrays, strict=True)))
+    return np.lib.stride_tricks.as_strided(arrays[first].ravel(), shape=(length,), strides=(size,), writeable=False), starts
 
 
 def _views(content: mmap.mmap) -> dict[str, npt.NDArray[Any]]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from graphfuse.core.errors import IntegrityError
 from graphfuse.core.schema import edge_name
 from graphfuse.core.tables import IntArray
-from graphfuse.store.arrays import map_arrays
+from graphfuse.store.arrays import map_arrays, span
 from graphfuse.store.index import StoreIndex
 from graphfuse.store.integrity import verified
 from graphfuse.store.layout import check_layout, check_shard, entities_file, shard_file, shard_layout
@@ -22,14 +22,25 @@ class Shard:
     """Columns of some thousand samples; lists stand in the order of the schema."""
 
     pointers: IntArray
-    """First row of each sample per node type, then per edge type.  [num_types, num_samples + 1]"""
+    """First row of each sample, of all node types and edge types in one array."""
+    pointer_starts: IntArray
+    """Where the pointers of each type begin, node types first.  [num_types]"""
     nodes: list[npt.NDArray[Any]]
     """Per node type features [num_nodes, channels], or rows of the entity table [num_nodes]."""
-    edges: list[npt.NDArray[np.int32]]
-    """Per edge type local source and destination.  [2, num_edges]"""
+    index: npt.NDArray[np.int32]
+    """Local sources and destinations of the edges of all types in one array."""
+    index_starts: IntArray
+    """Where the sources of each edge type begin, and its destinations, by turns.  [2 * num_edge_types]"""
     weights: Mapping[int, npt.NDArray[np.float32]]
     """Per weighted edge type (its number in the schema).  [num_edges]"""
     y: npt.NDArray[Any] | None
+
+    def extents(self, samples: IntArray) -> tuple[IntArray, IntArray]:
+        """Return first row and number of rows of samples per type, node types first.  [num_types, num_samples] each."""
+        places = self.pointer_starts[:, None] + samples
+        starts = self.pointers.take(places, mode="clip")
+        places += 1
+        return starts, self.pointers.take(places, mode="clip") - starts
 
 
 def open_shard(folder: Path, index: StoreIndex, number: int, entities: Mapping[str, npt.NDArray[Any]], *, digest: bool) -> Shard:
@@ -49,10 +60,14 @@ def open_shard(folder: Path, index: StoreIndex, number: int, entities: Mapping[s
             _check_entities(arrays, entities)
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{path} must be as convert writes it: {error}. Repeat convert, or restore the file from a copy.") from error
+    pointers, pointer_starts = span([arrays[f"{name}.ptr"] for name in (*schema.node_types, *names)])
+    index_rows, index_starts = span([row for name in names for row in arrays[f"{name}.index"]])
     return Shard(
-        pointers=np.stack([arrays[f"{name}.ptr"] for name in (*schema.node_types, *names)]),
+        pointers=pointers,
+        pointer_starts=pointer_starts,
         nodes=[arrays[f"{t}.entity" if t in schema.entity_types else f"{t}.x"] for t in schema.node_types],
-        edges=[arrays[f"{name}.index"] for name in names],
+        index=index_rows,
+        index_starts=index_starts,
         weights={
             position: arrays.get(f"{name}.weight", np.ones(record["edges"][name], dtype=np.float32))
             for position, name in enumerate(names)

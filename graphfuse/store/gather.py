@@ -1,4 +1,8 @@
-"""Samples of several shards -> the columns of one batch, without a Python loop over samples."""
+"""Samples of several shards -> the columns of one batch, without a Python loop over samples.
+
+What belongs to a sample lies side by side in each column. So a batch is a list of rows per column, made for all types at once,
+and one `take` per column and *stretch*: neighbours in the batch that come from the same shard.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +14,8 @@ import numpy.typing as npt
 import torch
 
 from graphfuse.core.tables import FloatArray, IntArray
+from graphfuse.store.buffers import Allocate, allocate_arrays
 from graphfuse.store.columns import Shard
-
-WIDEN_ROWS = 256
-"""Rows that are widened from float16 at a time: few enough to stay in the cache between the two steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,60 +37,47 @@ class Columns:
     y: npt.NDArray[Any] | None
 
 
-def gather(shards: Sequence[Shard], shard_of: IntArray, local: IntArray, ends: IntArray) -> Columns:
+def gather(shards: Sequence[Shard], shard_of: IntArray, local: IntArray, ends: IntArray, allocate: Allocate = allocate_arrays) -> Columns:
     """Gather samples in the order asked for.
 
     Args:
-        shards: The shards that occur, in ascending order.
+        shards: The shards that occur.
         shard_of: Each sample's position in `shards`.  [batch_size]
         local: Each sample's position in its shard.  [batch_size]
         ends: Number of the source and of the destination node type per edge type.  [2, num_edge_types]
+        allocate: Gives the memory for features.
     """
-    # 1. Group the samples by shard, so that each column is one contiguous gather per shard.
-    order = np.argsort(shard_of, kind="stable")
-    blocks = np.split(local[order], np.searchsorted(shard_of[order], np.arange(1, len(shards))))
-    extents = [_extents(shard.pointers, block) for shard, block in zip(shards, blocks, strict=True)]
-    rows = [_rows_by_type(starts, counts) for starts, counts in extents]
-    grouped = np.concatenate([counts for _, counts in extents], axis=1)
+    # 1. First row and number of rows of each sample per type, node types first.
+    bounds = [0, *(np.flatnonzero(np.diff(shard_of)) + 1).tolist(), len(local)]
+    stretches = [(shards[shard_of[start]], local[start:end]) for start, end in pairwise(bounds)]
+    extents = [shard.extents(samples) for shard, samples in stretches]
+    starts, counts = (np.concatenate(part, axis=1) for part in zip(*extents, strict=True))
 
-    # 2. Where the asked order is another, rows go back to it in a second gather.
-    back = None if np.all(order[:-1] < order[1:]) else np.argsort(order)
-    counts = grouped if back is None else grouped[:, back]
-    restore = None if back is None else _rows_by_type((np.cumsum(grouped, axis=1) - grouped)[:, back], counts)
+    # 2. Nodes.
+    sources = [shard for shard, _ in stretches]
+    num_node_types = len(sources[0].nodes)
+    node_starts, node_counts = starts[:num_node_types], counts[:num_node_types]
+    pointers = exclusive_sums(node_counts)
+    nodes = _take_nodes(sources, node_starts, node_counts, pointers[:, bounds].tolist(), allocate)
 
-    def column(number: int, sources: list[npt.NDArray[Any]], axis: int = 0) -> npt.NDArray[Any]:
-        taken = _take(sources, [block_rows[number] for block_rows in rows], axis)
-        return taken if restore is None else taken.take(restore[number], axis=axis, mode="clip")
+    # 3. Edges: local positions plus the first row of their sample in the batch.
+    edge_starts, edge_counts = starts[num_node_types:], counts[num_node_types:]
+    before = pointers[ends.T.ravel(), :-1]  # of sources and destinations by turns  [2 * num_edge_types, batch_size]
+    index = _take_index(sources, bounds, edge_starts, edge_counts)
+    index += np.repeat(before.ravel(), np.repeat(edge_counts, 2, axis=0).ravel())
+    edges = [part.reshape(2, -1) for part in cut(index, 2 * edge_counts.sum(axis=1))]
+    weights = {number: _take_weights(sources, bounds, edge_starts[number], edge_counts[number], number) for number in sources[0].weights}
 
-    # 3. Nodes.
-    num_node_types = len(shards[0].nodes)
-    nodes = [column(number, [shard.nodes[number] for shard in shards]) for number in range(num_node_types)]
-    pointers = np.zeros((num_node_types, len(local) + 1), dtype=np.int64)
-    np.cumsum(counts[:num_node_types], axis=1, out=pointers[:, 1:])
-
-    # 4. Edges: local positions plus the first row of their sample in the batch.
-    edge_counts = counts[num_node_types:]
-    offsets = np.repeat(pointers[:, :-1][ends].reshape(2, -1), edge_counts.ravel(), axis=1)
-    edges, weights = [], {}
-    end = 0
-    for number, count in enumerate(edge_counts.sum(axis=1).tolist()):
-        start, end = end, end + count
-        index = column(num_node_types + number, [shard.edges[number] for shard in shards], axis=1)
-        edges.append(index + offsets[:, start:end])
-        if number in shards[0].weights:
-            weights[number] = column(num_node_types + number, [shard.weights[number] for shard in shards])
-
-    # 5. Targets.
-    targets = [shard.y[block] for shard, block in zip(shards, blocks, strict=True) if shard.y is not None]
-    y = np.concatenate(targets) if targets else None
+    # 4. Targets.
+    targets = [shard.y[samples] for shard, samples in stretches if shard.y is not None]
     return Columns(
-        node_counts=counts[:num_node_types],
+        node_counts=node_counts,
         node_pointers=pointers,
         nodes=nodes,
         edge_counts=edge_counts,
         edges=edges,
         weights=weights,
-        y=y if y is None or back is None else y[back],
+        y=np.concatenate(targets) if targets else None,
     )
 
 
@@ -97,51 +86,74 @@ def take_features(source: npt.NDArray[Any], rows: IntArray, out: FloatArray) -> 
     if source.dtype == np.float32:
         # with clip, numpy writes straight into `out`; with its default it would fill a buffer first
         source.take(rows, axis=0, out=out, mode="clip")
-        return
-    narrow = np.empty((WIDEN_ROWS, source.shape[1]), dtype=source.dtype)
-    narrow_tensor, out_tensor = torch.from_numpy(narrow), torch.from_numpy(out)  # torch widens float16 five times faster than numpy
-    for start in range(0, len(rows), WIDEN_ROWS):
-        chosen = rows[start : start + WIDEN_ROWS]
-        source.take(chosen, axis=0, out=narrow[: len(chosen)], mode="clip")
-        out_tensor[start : start + len(chosen)].copy_(narrow_tensor[: len(chosen)])
+    else:
+        narrow = source.take(rows, axis=0, mode="clip")
+        torch.from_numpy(out).copy_(torch.from_numpy(narrow))  # torch widens float16 five times faster than numpy
 
 
 def ragged_rows(starts: IntArray, counts: IntArray) -> IntArray:
     """Return the rows of several stretches, one after the other: `[start, start + 1, ... start + count - 1]` each."""
+    starts, counts = starts.ravel(), counts.ravel()
     ends = np.cumsum(counts)
-    return np.repeat(starts - (ends - counts), counts) + np.arange(ends[-1])
+    rows = np.repeat(starts - (ends - counts), counts)
+    rows += np.arange(len(rows))
+    return rows
 
 
-def _extents(pointers: IntArray, samples: IntArray) -> tuple[IntArray, IntArray]:
-    """Return first row and number of rows per type and sample, [num_types, num_samples] each."""
-    starts = pointers.take(samples, axis=1)
-    return starts, pointers.take(samples + 1, axis=1) - starts
+def exclusive_sums(counts: IntArray) -> IntArray:
+    """Return the sum of the counts before each one, and of all, along the last axis.  [..., size + 1]"""
+    sums = np.zeros((*counts.shape[:-1], counts.shape[-1] + 1), dtype=np.int64)
+    np.cumsum(counts, axis=-1, out=sums[..., 1:])
+    return sums
 
 
-def _rows_by_type(starts: IntArray, counts: IntArray) -> list[IntArray]:
-    """Return the rows of each type; one ragged range for all types, then views of it."""
-    rows = ragged_rows(starts.ravel(), counts.ravel())
-    bounds = [0, *np.cumsum(counts.sum(axis=1)).tolist()]
-    return [rows[start:end] for start, end in pairwise(bounds)]
+def cut(values: IntArray, lengths: IntArray) -> list[IntArray]:
+    """Return consecutive parts of a vector as views."""
+    return [values[start:end] for start, end in pairwise([0, *np.cumsum(lengths).tolist()])]
 
 
-def _take(sources: list[npt.NDArray[Any]], rows: list[IntArray], axis: int) -> npt.NDArray[Any]:
-    """Return the rows (or columns, `axis` 1) of several sources, one after the other; features become float32.
+def _take_nodes(
+    sources: list[Shard], starts: IntArray, counts: IntArray, cuts: list[list[int]], allocate: Allocate
+) -> list[npt.NDArray[Any]]:
+    """Return the column of each node type; `cuts` are the first rows of the stretches per node type, and the end."""
+    rows = cut(ragged_rows(starts, counts), counts.sum(axis=1))
+    shared = [column.ndim == 1 for column in sources[0].nodes]
+    features = iter(
+        allocate([(len(chosen), column.shape[1]) for chosen, column in zip(rows, sources[0].nodes, strict=True) if column.ndim > 1])
+    )
+    columns = []
+    for number, chosen in enumerate(rows):
+        column = np.empty(len(chosen), dtype=np.int64) if shared[number] else next(features)
+        for shard, (start, end) in zip(sources, pairwise(cuts[number]), strict=True):
+            if shared[number]:
+                shard.nodes[number].take(chosen[start:end], out=column[start:end], mode="clip")
+            else:
+                take_features(shard.nodes[number], chosen[start:end], column[start:end])
+        columns.append(column)
+    return columns
 
-    Rows are in range: pointers were checked when the shard was opened.
+
+def _take_index(sources: list[Shard], bounds: list[int], starts: IntArray, counts: IntArray) -> IntArray:
+    """Return the local ends of all edges: type by type, all sources before all destinations.  [2 * num_edges]
+
+    In a shard the edges of all types lie in one array, so that one `take` fetches them all.
     """
-    features = sources[0].dtype in (np.float16, np.float32) and sources[0].ndim == 2
-    if len(sources) == 1 and not features:
-        return sources[0].take(rows[0], axis=axis, mode="clip")
-    shape = list(sources[0].shape)
-    shape[axis] = sum(map(len, rows))
-    out = np.empty(shape, dtype=np.float32 if features else sources[0].dtype)
-    end = 0
-    for source, chosen in zip(sources, rows, strict=True):
-        start, end = end, end + len(chosen)
-        part = out[:, start:end] if axis else out[start:end]
-        if features:
-            take_features(source, chosen, part)
-        else:
-            source.take(chosen, axis=axis, out=part, mode="clip")
-    return out
+    origin = np.stack([shard.index_starts for shard in sources], axis=1)  # [2 * num_edge_types, num_stretches]
+    starts = np.repeat(starts, 2, axis=0) + np.repeat(origin, np.diff(bounds), axis=1)
+    counts = np.repeat(counts, 2, axis=0)
+    if len(sources) == 1:
+        return sources[0].index.take(ragged_rows(starts, counts), mode="clip").astype(np.int64)
+    # by sample first, so that what one shard gives lies together; then by type
+    rows, begins = ragged_rows(starts.T, counts.T), exclusive_sums(counts.T.ravel())
+    index = np.empty(len(rows), dtype=np.int32)
+    for shard, (start, end) in zip(sources, pairwise(begins[:: len(counts)][bounds].tolist()), strict=True):
+        shard.index.take(rows[start:end], out=index[start:end], mode="clip")
+    return index.take(ragged_rows(begins[:-1].reshape(counts.T.shape).T, counts), mode="clip").astype(np.int64)
+
+
+def _take_weights(sources: list[Shard], bounds: list[int], starts: IntArray, counts: IntArray, number: int) -> FloatArray:
+    rows = ragged_rows(starts, counts)
+    weights = np.empty(len(rows), dtype=np.float32)
+    for shard, (start, end) in zip(sources, pairwise(exclusive_sums(counts)[bounds].tolist()), strict=True):
+        shard.weights[number].take(rows[start:end], out=weights[start:end], mode="clip")
+    return weights

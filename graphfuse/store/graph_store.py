@@ -15,6 +15,7 @@ from graphfuse.core.errors import InputError, IntegrityError, suggest
 from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.tables import SPLITS, IntArray, State
 from graphfuse.store.batching import in_order, shard_windows, shuffled
+from graphfuse.store.buffers import Allocate, Buffers, allocate_arrays
 from graphfuse.store.columns import Shard, open_entities, open_shard
 from graphfuse.store.frames import read_frame
 from graphfuse.store.gather import Columns, gather
@@ -70,6 +71,7 @@ class GraphStore:
         self._budget = memory_budget
         self._starts: IntArray = np.cumsum([0, *(shard["samples"] for shard in self._index.shards)], dtype=np.int64)
         self._sizes = [int(self._index.files[shard_file(shard["number"])]["bytes"]) for shard in self._index.shards]
+        self._buffers = Buffers()
         self._open: OrderedDict[int, Shard] = OrderedDict()
         self._frames: OrderedDict[str, pd.DataFrame] = OrderedDict()
         kinds = {node_type: number for number, node_type in enumerate(self.schema.node_types)}
@@ -146,7 +148,9 @@ class GraphStore:
             raise InputError(f"The store has no node type '{node_type[:40]}'. {suggest(node_type, self.schema.node_types)}")
         position = self._positions([i])[0]
         number = int(np.searchsorted(self._starts, position, side="right")) - 1
-        first, end = self._shard(number).pointers[self.schema.node_types.index(node_type)][position - self._starts[number] :][:2]
+        starts, counts = self._shard(number).extents(np.array([position - self._starts[number]]))
+        kind = self.schema.node_types.index(node_type)
+        first, end = starts[kind, 0], starts[kind, 0] + counts[kind, 0]
         name = units_file(node_type, self._index.shards[number]["number"])
         if first == end and name not in self._index.files:
             return pd.DataFrame()
@@ -159,7 +163,8 @@ class GraphStore:
     def node_counts(self, node_type: str) -> IntArray:
         """Return how many nodes of a type each sample has on disk.  [num_samples]."""
         number = self.schema.node_types.index(node_type)
-        return np.concatenate([np.diff(self._shard(shard).pointers[number]) for shard in range(len(self._sizes))]).astype(np.int64)
+        sizes = np.diff(self._starts)
+        return np.concatenate([self._shard(shard).extents(np.arange(size))[1][number] for shard, size in enumerate(sizes)])
 
     def state(self, name: str) -> State:
         """Return a fitted state, such as `modalities-0-text`."""
@@ -185,13 +190,13 @@ class GraphStore:
         return asked.astype(np.int64)
 
     def _batch(self, positions: IntArray) -> Batch:
-        return to_batch(self._columns(positions), positions, self.schema, self._entities)
+        return to_batch(self._columns(positions, self._buffers.allocate), positions, self.schema, self._entities)
 
-    def _columns(self, positions: IntArray) -> Columns:
+    def _columns(self, positions: IntArray, allocate: Allocate = allocate_arrays) -> Columns:
         number = np.searchsorted(self._starts, positions, side="right") - 1
         occurring = np.flatnonzero(np.bincount(number))
         shards = [self._shard(int(number)) for number in occurring]
-        return gather(shards, np.searchsorted(occurring, number), positions - self._starts[number], self._ends)
+        return gather(shards, np.searchsorted(occurring, number), positions - self._starts[number], self._ends, allocate)
 
     def _shard(self, number: int) -> Shard:
         if number not in self._open:

@@ -1,5 +1,6 @@
 """Columns -> PyG: the same content as `Batch.from_data_list`, every declared type included (contract 1)."""
 
+import weakref
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -34,12 +35,11 @@ def to_batch(columns: Columns, positions: IntArray, schema: GraphSchema, entitie
     batch = type.__call__(HETERO_BATCH)
     counts = columns.node_counts
     owners = np.repeat(np.tile(np.arange(len(positions)), len(counts)), counts.ravel())
-    batch_vectors = torch.from_numpy(owners).split_with_sizes(counts.sum(axis=1).tolist())
-    pointers = torch.from_numpy(columns.node_pointers).unbind()
+    end = 0
     for number, attributes in enumerate(_node_attributes(columns, schema, entities)):
-        attributes |= {"batch": batch_vectors[number], "ptr": pointers[number]}
-        # straight into the store: setting one by one costs as much as the gather
-        batch[schema.node_types[number]]._mapping.update(attributes)
+        start, end = end, end + len(columns.nodes[number])
+        attributes |= {"batch": torch.from_numpy(owners[start:end]), "ptr": torch.from_numpy(columns.node_pointers[number])}
+        _add(batch._node_store_dict, NodeStorage, batch, schema.node_types[number], attributes)
     _fill(batch, columns, positions, schema)
     of_graph = list(batch._global_store.keys())
     batch._num_graphs = len(positions)
@@ -139,6 +139,6 @@ def _add(
     stores: dict[Any, BaseStorage], kind: type[BaseStorage], data: HeteroData, key: str | EdgeType, attributes: dict[str, Tensor]
 ) -> None:
     """Set the attributes of one type; through PyG's public face this costs as much as the gather."""
-    store = kind(_parent=data, _key=key)
-    store._mapping.update(attributes)
+    store = kind.__new__(kind)
+    store.__dict__.update(_mapping=attributes, _parent=weakref.ref(data), _key=key)
     stores[key] = store
