@@ -44,12 +44,27 @@ def fit_alignment(source: NodeTable, destination: NodeTable, dimensions: int, ri
     return state
 
 
-def project(x: FloatArray, state: State, end: str) -> Float64Array:
-    """Return features in the aligned space.  [num_nodes, dimensions]."""
-    mean, scale, projection = (state[f"{end}_{name}"].astype(np.float64) for name in ("mean", "scale", "projection"))
-    standard = np.clip((x - mean) / scale, -FURTHEST, FURTHEST)
-    product: Float64Array = (np.rint(standard / COARSE) * COARSE) @ projection
-    return product
+class Projection:
+    """Features of one end -> the aligned space.
+
+    Args:
+        state: What `fit_alignment` returned.
+        end: `source` or `destination`.
+    """
+
+    def __init__(self, state: State, end: str) -> None:
+        self._mean, self._scale, self._projection = (state[f"{end}_{name}"].astype(np.float64) for name in ("mean", "scale", "projection"))
+
+    def __call__(self, x: npt.NDArray[np.floating]) -> Float64Array:
+        """Return features in the aligned space.  [..., channels] -> [..., dimensions]."""
+        standard = x - self._mean
+        standard /= self._scale
+        np.clip(standard, -FURTHEST, FURTHEST, out=standard)
+        standard /= COARSE
+        np.rint(standard, out=standard)
+        product: Float64Array = (standard.reshape(-1, x.shape[-1]) @ self._projection).reshape(*x.shape[:-1], -1)
+        product *= COARSE
+        return product
 
 
 class _End:
@@ -62,10 +77,14 @@ class _End:
         weight = 1.0 / count[place] / len(shared)
         x = table.x[used].astype(np.float64)
         self.mean = weight @ x
+        x -= self.mean
+        starts = np.r_[0, np.cumsum(count)[:-1]]
+        sample_means = np.add.reduceat(x, starts, axis=0) / count[:, None]
+        x *= np.sqrt(weight)[:, None]
+        covariance = x.T @ x  # numpy sees that it is symmetric, and computes half of it
         # one scale for all channels: relative sizes are the encoder's, only the order of magnitude is taken out
-        self.scale = np.sqrt(np.mean(weight @ (x - self.mean) ** 2, keepdims=True).clip(1e-24))
-        x = (x - self.mean) / self.scale
-        self.sample_means = np.add.reduceat(x, np.r_[0, np.cumsum(count)[:-1]], axis=0) / count[:, None]
-        covariance = (x * weight[:, None]).T @ x
+        self.scale = np.sqrt(np.mean(np.diag(covariance), keepdims=True).clip(1e-24))
+        self.sample_means = sample_means / self.scale
+        covariance /= self.scale**2
         variance, basis = np.linalg.eigh(covariance)
         self.whitening = basis / np.sqrt(variance.clip(0) + ridge * variance.mean().clip(1e-12)) @ basis.T

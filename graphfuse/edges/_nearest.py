@@ -1,6 +1,6 @@
 """Exact nearest neighbours within each sample, with the same bits whatever the rest of the chunk holds."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -17,26 +17,40 @@ float64 holds them exactly and the order of summation, the batch shape and the n
 therefore get the very edges that the same rows had in the store."""
 
 
+Space = Callable[[npt.NDArray[np.floating]], Float64Array]
+"""Features of some rows -> the same rows in the space where they are compared, each by itself."""
+
+
 def nearest(
-    a: Float64Array, a_sample: IntArray, b: Float64Array, b_sample: IntArray, top_k: int, *, apart: bool
+    a: npt.NDArray[np.floating],
+    a_sample: IntArray,
+    b: npt.NDArray[np.floating],
+    b_sample: IntArray,
+    top_k: int,
+    *,
+    apart: bool,
+    spaces: tuple[Space, Space] | None = None,
 ) -> tuple[IntArray, IntArray, Float64Array]:
-    """Return, for every row of `a`, the `top_k` rows of `b` in the same sample with the largest positive dot product.
+    """Return, for every row of `a`, the `top_k` rows of `b` in the same sample with the largest positive cosine.
 
     Args:
-        a: Rows of length 1 (or 0).  [num_a, dimensions]
+        a: Features.  [num_a, channels_a]
         a_sample: Sample of each row, ascending.  [num_a]
-        b: Rows of length 1 (or 0).  [num_b, dimensions]
+        b: Features.  [num_b, channels_b]
         b_sample: Sample of each row, ascending.  [num_b]
-        top_k: Most neighbours of one row; equal products are won by the earlier row.
+        top_k: Most neighbours of one row; equal cosines are won by the earlier row.
         apart: `a` and `b` are the same table, and no row is its own neighbour.
+        spaces: What brings rows of `a` and of `b` into one space; None where they are in one.
 
     Returns:
-        Rows of `a`, rows of `b` and their products, in no particular order.
+        Rows of `a`, rows of `b` and their cosines, in no particular order.
     """
-    a, b = np.rint(a / STEP) * STEP, np.rint(b / STEP) * STEP
+    into_a, into_b = spaces or (_as_they_are, _as_they_are)
     found: list[tuple[IntArray, IntArray, Float64Array]] = []
-    for rows, columns in _batches(a_sample, b_sample, max(a.shape[1], 1)):
-        cosine = a[rows] @ b[columns].swapaxes(1, 2)  # [samples, a per sample, b per sample]
+    for rows, columns in _batches(a_sample, b_sample, max(a.shape[1], b.shape[1], 1)):
+        # a few samples at a time, so that features are read once, and all that is made of them stays in the cache
+        left, right = _steps(into_a(a[rows])), _steps(into_b(b[columns]))
+        cosine = left @ right.swapaxes(1, 2) * STEP**2  # [samples, a per sample, b per sample]
         if apart:
             cosine[rows[:, :, None] == columns[:, None, :]] = -1.0
         best = np.argsort(-cosine, axis=2, kind="stable")[:, :, :top_k]
@@ -49,10 +63,15 @@ def nearest(
     return source, destination, cosine
 
 
-def unit_rows(x: Float64Array) -> Float64Array:
-    """Return rows of length 1; a row of zeros stays one."""
-    norm = np.sqrt(np.sum(x * x, axis=1, keepdims=True))
-    return x / np.where(norm > 0, norm, 1.0)
+def _as_they_are(x: npt.NDArray[np.floating]) -> Float64Array:
+    return x.astype(np.float64)
+
+
+def _steps(x: Float64Array) -> Float64Array:
+    """Return rows of length 1 in whole steps, made of `x` itself; a row of zeros stays one."""
+    norm = np.sqrt(np.sum(x * x, axis=-1, keepdims=True))
+    x /= np.where(norm > 0, norm, 1.0) * STEP
+    return np.rint(x, out=x)
 
 
 def _batches(a_sample: IntArray, b_sample: IntArray, dimensions: int) -> Iterator[tuple[IntArray, IntArray]]:

@@ -16,9 +16,9 @@ from graphfuse.core.errors import ConfigError
 from graphfuse.core.schema import EdgeType
 from graphfuse.core.sockets import EdgeBuilder
 from graphfuse.core.tables import EdgeTable, NodeTable, State
-from graphfuse.edges._alignment import fit_alignment, project
+from graphfuse.edges._alignment import Projection, fit_alignment
 from graphfuse.edges._helpers import check_ends, edge_table
-from graphfuse.edges._nearest import nearest, unit_rows
+from graphfuse.edges._nearest import nearest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,15 +71,15 @@ class SimilarityEdges(EdgeBuilder):
         """
         (kind,) = self.edge_types(tuple(tables))
         first, second = tables[self.source], tables[self.destination]
-        # 1. Bring both ends into one space.  [num_nodes, dimensions]
+        # 1. Say how both ends come into one space.
         if self.space == "aligned":
-            a, b = project(first.x, state, "source"), project(second.x, state, "destination")
+            spaces = Projection(state, "source"), Projection(state, "destination")
         else:
             _check_channels(first, second)
-            a, b = first.x.astype(np.float64), second.x.astype(np.float64)
+            spaces = None
         # 2. Keep the nearest within each sample.
         source, destination, cosine = nearest(
-            unit_rows(a), first.sample, unit_rows(b), second.sample, self.top_k, apart=self.source == self.destination
+            first.x, first.sample, second.x, second.sample, self.top_k, apart=self.source == self.destination, spaces=spaces
         )
         return [edge_table(kind, source, destination, np.minimum(cosine, 1.0).astype(np.float32))]
 

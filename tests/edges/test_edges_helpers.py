@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphfuse.edges._helpers import all_pairs, blocks, count_pairs, successors
-from graphfuse.edges._nearest import nearest, unit_rows
+from graphfuse.edges._nearest import nearest
 
 groups = st.lists(st.integers(0, 5), max_size=12).map(lambda values: np.array(sorted(values), dtype=np.int64))
 
@@ -41,7 +41,8 @@ def test_blocks_cover_everything_once_within_the_limit(sizes, limit):
 @given(groups, groups, st.integers(1, 3), st.integers(0, 1000))
 def test_the_nearest_are_those_of_a_sort_per_row(first, second, top_k, seed):
     random = np.random.default_rng(seed)
-    a, b = unit_rows(random.normal(size=(len(first), 4))), unit_rows(random.normal(size=(len(second), 4)))
+    a, b = (random.normal(size=(len(samples), 4)) for samples in (first, second))
+    a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
     source, destination, _ = nearest(a, first, b, second, top_k, apart=False)
     expected = set()
     for row in range(len(first)):
