@@ -9,7 +9,7 @@ from torch import Tensor
 from graphfuse.core.errors import InputError
 from graphfuse.encoders._folder import find_folder, folder_digest, load_config, load_model
 
-VERSION = 1
+VERSION = 2
 """Part of the cache key: raise it whenever the same text or picture would give another vector."""
 
 

@@ -1,7 +1,7 @@
 """Texts -> windows of tokens -> batches of fixed shape -> spans pooled by offsets.
 
 Every batch of windows that pad to the same length has the same shape, filled up with blanks. So what a text gives never
-depends on the texts beside it, to the last bit; the price is a little padding.
+depends on the texts beside it, to the last bit; the price is padding, which `_packed` saves where the network allows.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from graphfuse.core.tables import FloatArray
 
-TOKENS = 512
-"""Tokens per batch; small batches lose less to padding than large ones win."""
+TOKENS = 128
+"""Tokens per batch; small batches lose less to filling up than large ones win."""
 STEP = 8
 """Windows are padded to a multiple of this."""
 NO_LIMIT = 100_000
@@ -39,9 +39,15 @@ class Window:
 def token_limit(tokenizer: Any, config: Any) -> int:
     """Return the most tokens of a window, special tokens included."""
     limits = [tokenizer.model_max_length, getattr(config, "max_position_embeddings", None)]
-    if config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer"):
-        limits[1] -= config.pad_token_id + 1  # positions of these start behind the padding's
+    if limits[1] is not None:
+        limits[1] -= first_position(config)
     return min([limit for limit in limits if limit is not None and limit < NO_LIMIT], default=512)
+
+
+def first_position(config: Any) -> int:
+    """Return the position of a text's first token: in some models positions start behind the padding's."""
+    behind = config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer")
+    return config.pad_token_id + 1 if behind else 0
 
 
 def windows(tokenizer: Any, texts: Sequence[str], limit: int) -> list[Window]:

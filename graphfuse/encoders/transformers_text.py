@@ -1,6 +1,6 @@
 """Any text encoder of transformers, from a folder, the hub or a wheel; contextual, pooled per span."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,9 +13,13 @@ from graphfuse.core.errors import InputError
 from graphfuse.core.sockets import TextEncoder
 from graphfuse.core.tables import FloatArray
 from graphfuse.encoders._folder import find_folder, folder_digest, load_config, load_model, load_tokenizer
-from graphfuse.encoders._tokens import SpanMeans, hidden_states, token_limit, unit, windows
+from graphfuse.encoders._packed import packed
+from graphfuse.encoders._tokens import SpanMeans, Window, hidden_states, token_limit, unit, windows
 
-VERSION = 1
+Reader = Callable[[Sequence[Window]], Iterator[tuple[Window, FloatArray]]]
+"""Windows -> each with its tokens' vectors."""
+
+VERSION = 2
 """Part of the cache key: raise it whenever the same text would give another vector."""
 
 
@@ -56,18 +60,22 @@ class TransformersText(TextEncoder):
         """Return one array [num_spans, channels] per text; a text's vectors do not depend on the other texts."""
         pooled = SpanMeans(spans, self.channels)
         folder = find_folder(self.model)
-        tokenizer, network = _load(folder, folder_digest(folder))
-        limit = token_limit(tokenizer, network.config)
-
-        def run(ids: Tensor, mask: Tensor) -> Tensor:
-            return network(input_ids=ids, attention_mask=mask).last_hidden_state
-
-        for window, states in hidden_states(windows(tokenizer, texts, limit), tokenizer.pad_token_id or 0, run, limit):
+        tokenizer, limit, read = _load(folder, folder_digest(folder))
+        for window, states in read(windows(tokenizer, texts, limit)):
             pooled.add(window.text, window.offsets, states[window.first : window.first + len(window.offsets)])
         return [unit(part) if self.normalize else part for part in pooled.means()]
 
 
 @lru_cache(maxsize=1)
-def _load(folder: Path, digest: str) -> tuple[Any, Any]:
-    """Return tokenizer and network; `digest` makes a changed folder a new one."""
-    return load_tokenizer(folder), load_model(folder)
+def _load(folder: Path, digest: str) -> tuple[Any, int, Reader]:
+    """Return the tokenizer, its longest window, and what reads windows; `digest` makes a changed folder a new one."""
+    tokenizer, network = load_tokenizer(folder), load_model(folder)
+    limit, pad = token_limit(tokenizer, network.config), tokenizer.pad_token_id or 0
+    whole = packed(network, pad, limit)
+    if whole is not None:
+        return tokenizer, limit, whole.states
+
+    def run(ids: Tensor, mask: Tensor) -> Tensor:
+        return network(input_ids=ids, attention_mask=mask).last_hidden_state
+
+    return tokenizer, limit, lambda items: hidden_states(items, pad, run, limit)

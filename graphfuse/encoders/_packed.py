@@ -1,0 +1,127 @@
+"""Windows of tokens laid end to end: one pass over a pack, in which each window attends to itself alone.
+
+Padding costs what it covers, and windows of posts differ in length by a factor of ten. In a pack nothing is padded but its end:
+the products of a transformer work on one token at a time, and only attention has to know where a window begins (sequence
+packing: Krell et al., 2021, arXiv:2107.02027). What a window gives does not depend on the pack it lies in, to the last bit:
+attention is computed window by window, and packs have only sizes at which this machine was found to give a row the same bits.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from graphfuse.core.tables import FloatArray
+from graphfuse.encoders._linear import freeze_linears
+from graphfuse.encoders._tokens import Window, first_position
+
+SIZES = (32, 64, 128, 256)
+"""Tokens of a pack. Larger ones are no faster, and a single row to predict needs a small one."""
+KINDS = ("bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "albert")
+"""Models in which tokens meet in attention only, position ids say where they stand, and attention can be replaced."""
+ATTENTION = "graphfuse_packed"
+TOLERANCE = 1e-4
+"""A packed network must say what the plain one does; both are float32, and their vectors are of about unit size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """A network that takes packs."""
+
+    network: Any
+    pad: int
+    """The id that fills up."""
+    sizes: tuple[int, ...]
+    """Tokens of a pack, ascending; what a window gives is the same in all of them."""
+
+    def states(self, items: Sequence[Window]) -> Iterator[tuple[Window, FloatArray]]:
+        """Yield each window with its tokens' vectors [num_tokens, channels], pack by pack."""
+        for pack in packs(items, self.sizes[-1]):
+            found = self._run([item.ids for item in pack])
+            yield from zip(pack, (part.numpy() for part in found), strict=True)
+
+    def _run(self, parts: Sequence[Sequence[int]]) -> list[Tensor]:
+        """Return the states of each part: [its tokens, channels]."""
+        lengths = [len(part) for part in parts]
+        total = sum(lengths)
+        rest = next((size for size in self.sizes if size >= total), total) - total  # a longer window has a pack of its own length
+        start = first_position(self.network.config)
+        ids = torch.tensor([number for part in parts for number in part] + [self.pad] * rest)
+        places = torch.cat([torch.arange(start, start + length) for length in lengths] + [torch.full((rest,), start)])
+        everyone = lengths + [rest] * (rest > 0)
+        with torch.inference_mode():
+            states = self.network(input_ids=ids[None], position_ids=places[None], lengths=everyone).last_hidden_state[0].float()
+        return list(states.split(everyone)[: len(lengths)])
+
+
+def packs(items: Sequence[Window], size: int) -> Iterator[list[Window]]:
+    """Yield the windows in packs of at most `size` tokens, a longer one alone: always the longest that still fits goes next."""
+    waiting = sorted(items, key=lambda item: len(item.ids))
+    lengths = [len(item.ids) for item in waiting]
+    while waiting:
+        pack, room = [], max(size, lengths[-1])
+        while place := bisect_right(lengths, room):
+            room -= lengths.pop(place - 1)
+            pack.append(waiting.pop(place - 1))
+        yield pack
+
+
+def packed(network: Any, pad: int, limit: int) -> Packed | None:
+    """Return a network for packs, made of a plain one, or None if it is of a kind that cannot be packed.
+
+    The network is changed; where packing it turns out to give other vectors, only its linear layers are.
+
+    Args:
+        network: A frozen model of transformers.
+        pad: The id that fills up.
+        limit: Longest window.
+    """
+    from transformers import AttentionInterface
+
+    if network.config.model_type not in KINDS or getattr(network.config, "is_decoder", False):
+        return None
+    probes = [[(pad + 1 + token) % network.config.vocab_size for token in range(min(length, limit))] for length in (5, 3, 8)]
+    with torch.inference_mode():
+        expected = [network(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state[0] for ids in map(_row, probes)]
+    freeze_linears(network)
+    AttentionInterface.register(ATTENTION, attend_within)
+    network.set_attn_implementation(ATTENTION)
+    found = _at_size(network, pad, SIZES[-1], probes)
+    if not all(torch.allclose(one, other, atol=TOLERANCE) for one, other in zip(found, expected, strict=True)):
+        network.set_attn_implementation("eager")
+        return None
+    return Packed(network=network, pad=pad, sizes=_steady_sizes(network, pad, probes))
+
+
+def attend_within(
+    module: Any, query: Tensor, key: Tensor, value: Tensor, mask: None, *, scaling: float, lengths: list[int], **_rest: Any
+) -> tuple[Tensor, None]:
+    """Return what each window's tokens gather of their own window: [1, heads, tokens, width] -> [1, tokens, heads, width]."""
+    windows = zip(*(part.split(lengths, dim=2) for part in (query, key, value)), strict=True)
+    return torch.cat([scaled_dot_product_attention(*window, scale=scaling) for window in windows], dim=2).transpose(1, 2), None
+
+
+def _steady_sizes(network: Any, pad: int, probes: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """Return the sizes at which windows get the very bits that they get in the largest and elsewhere in it, found by trying.
+
+    Libraries choose the order of a sum by the shapes of a product, and how they choose is written nowhere.
+    """
+    largest = _at_size(network, pad, SIZES[-1], probes)
+    steady = []
+    for size in SIZES[:-1]:
+        found = _at_size(network, pad, size, probes[::-1])[::-1]
+        if all(torch.equal(one, other) for one, other in zip(found, largest, strict=True)):
+            steady.append(size)
+    return (*steady, SIZES[-1])
+
+
+def _at_size(network: Any, pad: int, size: int, parts: Sequence[Sequence[int]]) -> list[Tensor]:
+    return Packed(network=network, pad=pad, sizes=(size,))._run(parts)
+
+
+def _row(ids: list[int]) -> Tensor:
+    return torch.tensor(ids)[None]
