@@ -3,6 +3,7 @@
 import json
 import math
 import mmap
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,13 @@ def map_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise IntegrityError(
             f"{path} must be a whole safetensors file ({str(error)[:120]}). Repeat the command that made it, or restore it from a copy."
         ) from error
+
+
+def read_soon(path: Path) -> None:
+    """Ask the system, where it can be asked, to read a file into its cache in one go."""
+    if hasattr(os, "posix_fadvise"):
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 def span(arrays: Sequence[npt.NDArray[Any]]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:

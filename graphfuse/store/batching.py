@@ -1,6 +1,6 @@
 """Which samples make up which batch: a function of (seed, epoch) and nothing else."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def in_order(chosen: IntArray, batch_size: int) -> Iterator[IntArray]:
         yield chosen[start : start + batch_size]
 
 
-def shuffled(chosen: IntArray, batch_size: int, windows: Sequence[IntArray], rng: np.random.Generator) -> Iterator[IntArray]:
+def shuffled(chosen: IntArray, batch_size: int, windows: Iterable[IntArray], rng: np.random.Generator) -> Iterator[IntArray]:
     """Yield the chosen samples in random batches, each sample once.
 
     Each window of shards is shuffled by itself, so that no more of the store than one window is read at a time; batches run
@@ -37,23 +37,21 @@ def shuffled(chosen: IntArray, batch_size: int, windows: Sequence[IntArray], rng
         yield np.sort(rest)
 
 
-def shard_windows(starts: IntArray, sizes: Sequence[int], budget: int, rng: np.random.Generator) -> list[IntArray]:
+def shard_windows(sizes: Sequence[int], budget: int, rng: np.random.Generator) -> list[list[int]]:
     """Group shards into windows of at most `budget` bytes each (and at least one shard).
 
     One window holds everything where it fits, which makes the shuffle exact; else shards are drawn in random order.
 
     Args:
-        starts: First position of each shard, and the end of the last.  [num_shards + 1]
         sizes: Bytes of each shard.
         budget: Bytes that may be in memory at a time.
         rng: Source of the order.
 
     Returns:
-        First position and end of each shard, [num_shards, 2] per window.
+        Numbers of the shards of each window.
     """
-    spans = np.stack([starts[:-1], starts[1:]], axis=1)
     if sum(sizes) <= budget:
-        return [spans]
+        return [list(range(len(sizes)))]
     windows: list[list[int]] = [[]]
     used = 0
     for shard in rng.permutation(len(sizes)).tolist():
@@ -62,4 +60,4 @@ def shard_windows(starts: IntArray, sizes: Sequence[int], budget: int, rng: np.r
             used = 0
         windows[-1].append(shard)
         used += sizes[shard]
-    return [spans[window] for window in windows]
+    return windows

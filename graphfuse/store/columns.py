@@ -11,7 +11,7 @@ import numpy.typing as npt
 from graphfuse.core.errors import IntegrityError
 from graphfuse.core.schema import edge_name
 from graphfuse.core.tables import IntArray
-from graphfuse.store.arrays import map_arrays, span
+from graphfuse.store.arrays import map_arrays, read_soon, span
 from graphfuse.store.index import StoreIndex
 from graphfuse.store.integrity import verified
 from graphfuse.store.layout import check_layout, check_shard, entities_file, shard_file, shard_layout
@@ -43,13 +43,25 @@ class Shard:
         return starts, self.pointers.take(places, mode="clip") - starts
 
 
-def open_shard(folder: Path, index: StoreIndex, number: int, entities: Mapping[str, npt.NDArray[Any]], *, digest: bool) -> Shard:
-    """Map a shard and check its digest, header, pointers and indices.
+def open_shard(
+    folder: Path, index: StoreIndex, number: int, entities: Mapping[str, npt.NDArray[Any]], *, digest: bool, whole: bool = False
+) -> Shard:
+    """Map a shard and check its digest, header, pointers and indices; what was checked once in this process is not checked again.
+
+    Args:
+        folder: The store.
+        index: Its index.
+        number: The shard.
+        entities: Features of the shared node types.
+        digest: Whether digest, pointers and indices are checked, or only the header.
+        whole: All of it will be used: ask the system to read it at once, from first to last.
 
     Raises:
         IntegrityError: If the file is not as it was written.
     """
     schema, record = index.schema, index.shards[number]
+    if whole:
+        read_soon(verified(folder, shard_file(record["number"]), index.files, digest=False))
     path = verified(folder, shard_file(record["number"]), index.files, digest=digest)
     arrays = map_arrays(path)
     names = [edge_name(edge_type) for edge_type in schema.edge_types]

@@ -101,7 +101,7 @@ def ragged_rows(starts: IntArray, counts: IntArray) -> IntArray:
 
 
 def exclusive_sums(counts: IntArray) -> IntArray:
-    """Return the sum of the counts before each one, and of all, along the last axis.  [..., size + 1]"""
+    """Return the sum of the counts before each one, and of all, along the last axis.  [..., size + 1]."""
     sums = np.zeros((*counts.shape[:-1], counts.shape[-1] + 1), dtype=np.int64)
     np.cumsum(counts, axis=-1, out=sums[..., 1:])
     return sums
@@ -134,7 +134,7 @@ def _take_nodes(
 
 
 def _take_index(sources: list[Shard], bounds: list[int], starts: IntArray, counts: IntArray) -> IntArray:
-    """Return the local ends of all edges: type by type, all sources before all destinations.  [2 * num_edges]
+    """Return the local ends of all edges: type by type, all sources before all destinations [2 * num_edges].
 
     In a shard the edges of all types lie in one array, so that one `take` fetches them all.
     """

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from graphfuse.store.index import read_index
 from graphfuse.store.integrity import verified
 from graphfuse.store.layout import QUARANTINE, SAMPLES, shard_file, state_file, units_file
 from graphfuse.store.pyg import to_batch, to_sample
+from graphfuse.store.read_ahead import ReadAhead
 from graphfuse.store.writer import read_state
 
 MEMORY_BUDGET = 4 * 2**30
@@ -72,6 +73,7 @@ class GraphStore:
         self._starts: IntArray = np.cumsum([0, *(shard["samples"] for shard in self._index.shards)], dtype=np.int64)
         self._sizes = [int(self._index.files[shard_file(shard["number"])]["bytes"]) for shard in self._index.shards]
         self._buffers = Buffers()
+        self._ahead = ReadAhead(partial(self._open_shard, whole=True))
         self._open: OrderedDict[int, Shard] = OrderedDict()
         self._frames: OrderedDict[str, pd.DataFrame] = OrderedDict()
         kinds = {node_type: number for number, node_type in enumerate(self.schema.node_types)}
@@ -112,8 +114,10 @@ class GraphStore:
         if not shuffle:
             return map(self._batch, in_order(chosen, batch_size))
         rng = np.random.default_rng([seed, epoch])
-        windows = shard_windows(self._starts, self._sizes, self._budget, rng)
-        return map(self._batch, shuffled(chosen, batch_size, windows, rng))
+        windows = shard_windows(self._sizes, self._budget, rng)
+        spans = [np.stack([self._starts[shards], self._starts[1:][shards]], axis=1) for shards in windows]
+        whole = len(windows) == 1
+        return map(self._batch, shuffled(chosen, batch_size, spans if whole else self._ahead.windows(windows, spans), rng))
 
     def indices(self, split: str | None = None) -> IntArray:
         """Return the positions of a split's samples, ascending; none if the split is empty.
@@ -200,11 +204,14 @@ class GraphStore:
 
     def _shard(self, number: int) -> Shard:
         if number not in self._open:
-            self._open[number] = open_shard(self.path, self._index, number, self._entities, digest=self._verify)
+            self._open[number] = self._ahead.take(number) or self._open_shard(number)
             while len(self._open) > 1 and sum(self._sizes[other] for other in self._open) > self._budget:
                 self._open.popitem(last=False)
         self._open.move_to_end(number)
         return self._open[number]
+
+    def _open_shard(self, number: int, *, whole: bool = False) -> Shard:
+        return open_shard(self.path, self._index, number, self._entities, digest=self._verify, whole=whole)
 
     @cached_property
     def _entities(self) -> dict[str, npt.NDArray[Any]]:
