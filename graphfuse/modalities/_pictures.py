@@ -26,6 +26,8 @@ UPRIGHT = {
 }
 """EXIF orientation -> what makes the picture upright."""
 ORIENTATION_TAG = 0x0112
+DECODING = 2
+"""Part of the cache key: raise it whenever `decode` would give other pixels."""
 
 
 class PictureError(Exception):
@@ -113,12 +115,12 @@ def decode(picture: Picture, size: int) -> Image.Image:
     """
     shown = f"'{picture.path.name[:40]}'"
     with _quietly(shown), Image.open(picture.path, formats=FORMATS) as image:
-        image.draft("RGB", (size, size))
+        scale = min(1.0, size / max(image.size))
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        image.draft("RGB", (width, height))  # the shorter side, too, decides: asked for a square, it would decode the whole
         image.load()
         upright = _to_rgb(image)
-        scale = size / max(upright.size)
-        if scale < 1:
-            width, height = (max(1, round(side * scale)) for side in upright.size)
+        if upright.size != (width, height):
             upright = upright.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
         return upright.transpose(UPRIGHT[picture.orientation]) if picture.orientation in UPRIGHT else upright
 

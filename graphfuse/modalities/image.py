@@ -15,7 +15,7 @@ from graphfuse.core.tables import FloatArray, Manifest, NodeTable, State
 from graphfuse.modalities._boxes import given_boxes, grid_boxes
 from graphfuse.modalities._columns import require_columns
 from graphfuse.modalities._encoding import build_image_encoder
-from graphfuse.modalities._pictures import Picture, PictureError, decode, find_picture
+from graphfuse.modalities._pictures import DECODING, Picture, PictureError, decode, find_picture
 from graphfuse.modalities._settings import checked_encoder
 from graphfuse.modalities._standard import fit_standard, standardised
 
@@ -149,7 +149,7 @@ class Image(Modality):
 
     def _encode(self, items: list[_Item]) -> tuple[list[FloatArray], list[tuple[int, str, str, str]]]:
         encoder = build_image_encoder(self.encoder)
-        identity = f"{encoder.identity()} size={self.size}"
+        identity = f"{encoder.identity()} size={self.size} decoding={DECODING}"
         keys = [feature_key(identity, item.picture.digest.encode(), item.boxes.tobytes()) for item in items]
         broken: dict[str, PictureError] = {}
 

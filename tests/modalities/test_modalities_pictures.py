@@ -200,6 +200,14 @@ def test_a_large_picture_is_reduced_and_keeps_its_proportions(opened):
     assert opened(saved(Image.new("RGB", (30, 3000)), "PNG"), "tall.png", size=100).size == (1, 100)
 
 
+def test_of_a_wide_photograph_no_more_is_decoded_than_is_seen(opened, tmp_path):
+    noise = Image.effect_noise((1000, 400), 80).convert("RGB")
+    seen = opened(saved(noise, "JPEG"), "wide.jpg", size=500)
+    with Image.open(tmp_path / "wide.jpg") as half:
+        half.draft("RGB", (500, 200))
+        assert np.array_equal(np.asarray(seen), np.asarray(half))
+
+
 @pytest.mark.parametrize("name", ["plain.png", "plain.jpg", "plain.webp", "plain.gif", "plain.bmp", "palette.png", "cmyk.jpg"])
 def test_flipped_bytes_never_get_past_the_reasons(opened, name):
     content = CORPUS[name][0]
