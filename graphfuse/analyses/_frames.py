@@ -1,6 +1,7 @@
 """Rows of score tables, and intervals by resampling samples."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from torch_geometric.data import Batch
 
 from graphfuse.analyses._elements import Elements
 from graphfuse.core.tables import SCORE_COLUMNS, ScoreTable
+
+MOST_DRAWN = 2000
+"""Rows, or groups of rows, that are resampled."""
 
 
 def score_rows(
@@ -76,7 +80,9 @@ def mean_intervals(values: npt.ArrayLike, seed: int = 0, draws: int = 1000, leve
     """Return mean, low and high of each column, by the percentile bootstrap over rows (samples).
 
     Columns are resampled together, so that the interval of a difference of columns is a paired one
-    (Efron and Tibshirani, An Introduction to the Bootstrap, 1993). Rows with a NaN are left out.
+    (Efron and Tibshirani, An Introduction to the Bootstrap, 1993). Rows with a NaN are left out. Of more than `MOST_DRAWN` rows,
+    neighbours are drawn together, in so many groups: the interval is the same to a few percent of its width, and takes the same time
+    for any number of rows.
 
     Args:
         values: One row per sample.  [num_samples, num_columns]
@@ -92,11 +98,16 @@ def mean_intervals(values: npt.ArrayLike, seed: int = 0, draws: int = 1000, leve
     rows, columns = table.shape
     if not rows:
         return np.full((columns, 3), np.nan)
-    generator = np.random.default_rng(seed)
-    step = max(1, 4_000_000 // rows)  # about 32 MB of counts at a time
-    means = [
-        generator.multinomial(rows, np.full(rows, 1 / rows), size=min(step, draws - start)) @ table / rows
-        for start in range(0, draws, step)
-    ]
-    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2], axis=0)
+    groups = min(rows, MOST_DRAWN)
+    starts = np.arange(groups) * rows // groups
+    sums, sizes = np.add.reduceat(table, starts), np.diff(starts, append=rows)
+    times = _times_drawn(groups, draws, seed)
+    low, high = np.quantile(times @ sums / (times @ sizes)[:, None], [(1 - level) / 2, (1 + level) / 2], axis=0)
     return np.stack([table.mean(axis=0), low, high], axis=1)
+
+
+@lru_cache(maxsize=1)
+def _times_drawn(groups: int, draws: int, seed: int) -> npt.NDArray[np.int16]:
+    """Return how often each group is drawn in each resample, [draws, groups]: the same for all scores of as many rows."""
+    drawn = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=draws)
+    return drawn.astype(np.int16)  # a quarter of the bytes to keep

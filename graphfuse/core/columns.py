@@ -142,9 +142,18 @@ def is_missing(column: pd.Series) -> npt.NDArray[np.bool_]:
 
 def is_among(texts: pd.Series, values: pd.Series) -> npt.NDArray[np.bool_]:
     """Return which texts are among some values; `Series.isin` would take the values through Python one by one, 4 µs each."""
-    first, second = (pa.array(column.astype("str"), type=pa.large_string()) for column in (texts, values))
-    found: npt.NDArray[np.bool_] = pc.is_in(first, value_set=second).to_numpy(zero_copy_only=False)
+    found: npt.NDArray[np.bool_] = pc.is_in(_arrow(texts), value_set=_arrow(values)).to_numpy(zero_copy_only=False)
     return found
+
+
+def places_among(texts: pd.Series, values: pd.Series) -> npt.NDArray[np.int64]:
+    """Return where each text stands first among some values, -1 where it does not."""
+    found = pc.index_in(_arrow(texts), value_set=_arrow(values)).fill_null(-1)
+    return found.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _arrow(texts: pd.Series) -> "pa.ChunkedArray | pa.Array":
+    return pa.array(texts.astype("str"), type=pa.large_string())
 
 
 def _words(column: pd.Series) -> pd.Series:

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from graphfuse.core.columns import as_flags
+from graphfuse.core.columns import as_flags, places_among
 from graphfuse.core.errors import InputError, suggest
 from graphfuse.core.tables import IntArray, ScoreTable
 from graphfuse.store.graph_store import GraphStore
@@ -16,10 +16,8 @@ def with_sample_ids(table: ScoreTable, store: GraphStore) -> ScoreTable:
     """Return the scores with sample ids where analyses put positions in the store."""
     frame = table.frame.copy()
     of_sample = (frame["sample_id"] != "").to_numpy()
-    positions = frame["sample_id"].to_numpy()[of_sample].astype(np.int64)
-    ids = frame["sample_id"].to_numpy(dtype=object, copy=True)
-    ids[of_sample] = store.samples["sample_id"].to_numpy()[positions]
-    frame["sample_id"] = pd.Series(ids, index=frame.index, dtype="str")
+    positions = frame["sample_id"].where(of_sample, "0").astype(np.int64)
+    frame["sample_id"] = store.samples["sample_id"].take(positions).set_axis(frame.index).where(of_sample, "")
     return ScoreTable(frame=frame)
 
 
@@ -29,21 +27,22 @@ def positions_of(store: GraphStore, sample_ids: tuple[str, ...]) -> IntArray:
     Raises:
         InputError: If an id is not in the store; the nearest is offered.
     """
-    index = pd.Index(store.samples["sample_id"])
-    found: IntArray = index.get_indexer(pd.Index(list(sample_ids), dtype="str")).astype(np.int64)
-    for name, place in zip(sample_ids, found, strict=True):
-        if place < 0:
-            raise InputError(f"A sample must be in the store (got '{name[:40]}'). {suggest(name, index[:1000])}")
+    ids = store.samples["sample_id"]
+    found = places_among(pd.Series(sample_ids, dtype="str"), ids)
+    for place in np.flatnonzero(found < 0).tolist():
+        name = sample_ids[place]
+        raise InputError(f"A sample must be in the store (got '{name[:40]}'). {suggest(name, ids[:1000])}")
     return found
 
 
-def true_texts(store: GraphStore) -> npt.NDArray[np.object_]:
-    """Return each sample's target as people read it, "" where there is none."""
-    columns = [name for name in store.target.columns if name in store.samples]
+def true_texts(store: GraphStore, positions: npt.ArrayLike | None = None) -> npt.NDArray[np.object_]:
+    """Return the target of some samples (None: of all) as people read it, "" where there is none."""
+    samples = store.samples if positions is None else store.samples.iloc[np.asarray(positions)]
+    columns = [name for name in store.target.columns if name in samples]
     if store.target.kind == "multilabel" and len(columns) > 1:  # a column of 0 and 1 per label: name those it has
-        flags = np.column_stack([as_flags(store.samples[name]).values for name in columns])
+        flags = np.column_stack([as_flags(samples[name]).values for name in columns])
         return np.array([",".join(np.array(columns)[row == 1]) for row in flags], dtype=object)
-    texts = store.samples[columns].fillna("").astype("str").to_numpy()
+    texts = samples[columns].fillna("").astype("str").to_numpy()
     return np.array([", ".join(row) for row in texts], dtype=object)
 
 
@@ -58,7 +57,7 @@ def judged(store: GraphStore, predictions: pd.DataFrame) -> pd.DataFrame:
         store: Where the samples lie.
         predictions: `sample_id`, `prediction` and, for classes or labels, `probability_<name>`.
     """
-    truth = true_texts(store)[positions_of(store, tuple(predictions["sample_id"]))]
+    truth = true_texts(store, positions_of(store, tuple(predictions["sample_id"])))
     frame = pd.DataFrame({"sample_id": predictions["sample_id"].to_numpy(), "truth": truth})
     frame["prediction"] = _predicted(predictions)
     probability = predictions.filter(like="probability_").to_numpy(dtype=np.float64)

@@ -57,7 +57,7 @@ def post_of(
     return Post(
         sample_id=sample_id,
         verdict=_verdict(str(judgement.get("verdict", "")), float(probability)),
-        truth=str(judgement.get("truth", "")) or str(true_texts(store)[position]),
+        truth=str(judgement.get("truth", "")) or str(true_texts(store, [position])[0]),
         prediction=str(judgement.get("prediction", "")),
         probability=float(probability) if np.isfinite(probability) else None,
         nodes=tuple(_with_importance(node, importance) for node in nodes),

@@ -20,3 +20,10 @@ def test_the_interval_has_the_width_of_the_standard_error():
 def test_rows_with_nan_are_left_out_and_no_rows_give_nan():
     assert mean_intervals([[1.0], [np.nan], [3.0]])[0, 0] == 2
     assert np.isnan(mean_intervals(np.full((3, 2), np.nan))).all()
+
+
+def test_many_rows_are_resampled_in_groups_with_the_same_width():
+    values = np.random.default_rng(2).normal(size=(50_000, 2))
+    for mean, low, high in mean_intervals(values):
+        assert low < mean < high
+        assert abs((high - low) / (2 * 1.96 / np.sqrt(50_000)) - 1) < 0.1

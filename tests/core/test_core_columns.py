@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphfuse.core.columns import as_flags, as_numbers, as_texts, as_times, is_missing
+from graphfuse.core.columns import as_flags, as_numbers, as_texts, as_times, is_among, is_missing, places_among
 
 
 def test_numbers_are_read_exactly_and_missing_words_are_not_bad():
@@ -94,3 +94,10 @@ def test_empty_columns_are_fine():
     for read in (as_numbers, as_flags, as_times):
         assert len(read(pd.Series([], dtype="str")).values) == 0
     assert len(as_texts(pd.Series([], dtype=object)).values) == 0
+
+
+def test_texts_are_found_among_values_as_pandas_finds_them():
+    texts, values = pd.Series(["b", "x", "", "é", "b"], index=[3, 1, 4, 0, 2]), pd.Series(["é", "b", "b", ""])
+    assert is_among(texts, values).tolist() == texts.isin(values).tolist() == [True, False, True, True, True]
+    assert places_among(texts, values).tolist() == [1, -1, 3, 0, 1]
+    assert is_among(texts, pd.Series([], dtype="str")).tolist() == [False] * 5
