@@ -1,5 +1,7 @@
 """Show the plug-ins of each room, without importing them."""
 
+import shutil
+import textwrap
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -11,6 +13,8 @@ from graphfuse.core.registry import ROOMS, class_constant, names, summary
 
 STAGES = ("early", "intermediate", "late", "kernel", "graph")
 """In the order in which data passes through a network; others come last."""
+NARROWEST = 30
+"""Characters that the last column has on any terminal."""
 EXAMPLES = """  graphfuse list
   graphfuse list models
   graphfuse list edges --json"""
@@ -29,26 +33,21 @@ def run(
 
 
 def lines(figures: Figures) -> Iterator[str]:
-    """Draw a table of the rooms; models stand by the stage at which they fuse."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for title in ("room", "name", "what it is for"):
-        table.add_column(title, no_wrap=title != "what it is for")
+    """Write a table of the rooms; models stand by the stage at which they fuse."""
+    rows = []
     for room in (room for room in ROOMS if room in figures):
         stages = figures["stages"] if room == "models" else {}
         before = None
         for name, text in sorted(figures[room].items(), key=lambda item: _place(stages.get(item[0], ""))):
             stage = stages.get(name, "")
             label = ", ".join(part for part in (room, stage) if part) if before is None else f"  {stage}"
-            table.add_row("" if stage == before else label, name, Text(text))
+            rows.append(("" if stage == before else label, name, text))
             before = stage
-    console = Console(color_system=None)  # what is printed passes a filter of controls
-    with console.capture() as capture:
-        console.print(table)
-    yield capture.get().rstrip("\n")
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    indent = sum(widths) + 2 * len(widths)
+    width = max(shutil.get_terminal_size().columns, indent + NARROWEST)
+    for label, name, text in [("room", "name", "what it is for"), *rows]:
+        yield textwrap.fill(f"{label:<{widths[0]}}  {name:<{widths[1]}}  {text}", width, subsequent_indent=" " * indent)
 
 
 def _place(stage: str) -> int:
