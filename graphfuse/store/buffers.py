@@ -38,8 +38,8 @@ class Buffers:
         """Return an array per shape, side by side in one buffer; it comes back when the last array and all views of it are gone."""
         sizes = [-(-rows * columns * 4 // ALIGNMENT) * ALIGNMENT for rows, columns in shapes]
         buffer = self._buffer(sum(sizes))
-        # not a view but a lender: every array made from it refers to it, and its end is theirs
-        lent = np.frombuffer(buffer, dtype=np.float32)
+        # an array over a memoryview, since views of views refer to the first array only: that is this one, and its end is theirs
+        lent = np.frombuffer(memoryview(buffer), dtype=np.float32)
         weakref.finalize(lent, self._free.append, buffer).atexit = False
         arrays, start = [], 0
         for (rows, columns), size in zip(shapes, sizes, strict=True):

@@ -1,7 +1,9 @@
 """A store that was written: samples, batches and what people read of them."""
 
+import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -73,7 +75,7 @@ class GraphStore:
         self._starts: IntArray = np.cumsum([0, *(shard["samples"] for shard in self._index.shards)], dtype=np.int64)
         self._sizes = [int(self._index.files[shard_file(shard["number"])]["bytes"]) for shard in self._index.shards]
         self._buffers = Buffers()
-        self._ahead = ReadAhead(partial(self._open_shard, whole=True))
+        self._ahead = ReadAhead(partial(self._read_shard, whole=True))
         self._open: OrderedDict[int, Shard] = OrderedDict()
         self._frames: OrderedDict[str, pd.DataFrame] = OrderedDict()
         kinds = {node_type: number for number, node_type in enumerate(self.schema.node_types)}
@@ -199,18 +201,34 @@ class GraphStore:
     def _columns(self, positions: IntArray, allocate: Allocate = allocate_arrays) -> Columns:
         number = np.searchsorted(self._starts, positions, side="right") - 1
         occurring = np.flatnonzero(np.bincount(number))
-        shards = [self._shard(int(number)) for number in occurring]
-        return gather(shards, np.searchsorted(occurring, number), positions - self._starts[number], self._ends, allocate)
+        return gather(
+            self._shards(occurring.tolist()), np.searchsorted(occurring, number), positions - self._starts[number], self._ends, allocate
+        )
 
     def _shard(self, number: int) -> Shard:
-        if number not in self._open:
-            self._open[number] = self._ahead.take(number) or self._open_shard(number)
-            while len(self._open) > 1 and sum(self._sizes[other] for other in self._open) > self._budget:
-                self._open.popitem(last=False)
-        self._open.move_to_end(number)
-        return self._open[number]
+        return self._shards([number])[0]
 
-    def _open_shard(self, number: int, *, whole: bool = False) -> Shard:
+    def _shards(self, numbers: list[int]) -> list[Shard]:
+        """Return shards, those that are not open opened side by side: digests cost most, and let other threads run."""
+        missing = [number for number in numbers if number not in self._open]
+        if len(missing) > 1:
+            with ThreadPoolExecutor(min(len(missing), os.cpu_count() or 1)) as threads:
+                opened = list(threads.map(self._open_shard, missing))
+        else:
+            opened = [self._open_shard(number) for number in missing]
+        self._open.update(zip(missing, opened, strict=True))
+        shards = [self._open[number] for number in numbers]
+        for number in numbers:
+            self._open.move_to_end(number)
+        used = sum(self._sizes[number] for number in self._open) if missing else 0
+        while used > self._budget and len(self._open) > 1:
+            used -= self._sizes[self._open.popitem(last=False)[0]]
+        return shards
+
+    def _open_shard(self, number: int) -> Shard:
+        return self._ahead.take(number) or self._read_shard(number)
+
+    def _read_shard(self, number: int, *, whole: bool = False) -> Shard:
         return open_shard(self.path, self._index, number, self._entities, digest=self._verify, whole=whole)
 
     @cached_property

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from clock import Times, clocked, times
+from clock import Contestant, Times, clocked, times
 from made import made_store
 from rows import Row
 from torch_geometric.data import Batch, OnDiskDataset
@@ -88,7 +88,7 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
 
 
-def cold(files: list[Path], work, number: int) -> tuple[float, float]:
+def cold(files: list[Path], work: Contestant, number: int) -> tuple[float, float]:
     """Return processor and wall seconds of a work that finds nothing of some files in the system's cache."""
     for file in files:
         handle = os.open(file, os.O_RDONLY)
