@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 Found = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -11,10 +10,14 @@ FIRST = 10_000
 """The exponent is fitted from this size on; below it, what a stage costs whatever the size is much of its time."""
 COLOURS = {"convert": "#0072b2", "open": "#767676", "load": "#009e73", "train": "#d55e00", "predict": "#b0478c", "analyse": "#9a6c00"}
 """Of the stages that are shown, in the order of the line; readable on white."""
+INK = "#595959"
+"""Of axes."""
+ON_DISK = "store on disk"
+"""Drawn beside memory, so that one sees which of the two grows."""
 BEGIN, END = "<!-- growth: begin -->", "<!-- growth: end -->"
 WIDTH, HEIGHT = 330, 300
 """Of one panel."""
-LEFT, TOP, GAP, NAMES = 62, 58, 190, 118
+LEFT, TOP, GAP, NAMES = 66, 58, 192, 150
 """Room for the axis, the title, between panels, and for the names of lines."""
 LINE = 15
 """Least distance between two names."""
@@ -111,7 +114,7 @@ def shown(fitted: float | None) -> str:
 
 def drawn(found: Found) -> str:
     """Return the picture: time and memory over the number of samples, all axes logarithmic."""
-    width, height = 2 * (LEFT + WIDTH + NAMES) + GAP - NAMES - LEFT, TOP + HEIGHT + 52
+    width, height = LEFT + 2 * WIDTH + GAP + NAMES, TOP + HEIGHT + 52
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12" fill="#222">',
         '<rect width="100%" height="100%" rx="6" fill="#fff"/>',
@@ -125,49 +128,65 @@ def drawn(found: Found) -> str:
 
 def panel(found: Found, figure: str, title: str, subtitle: str, left: float) -> Iterator[str]:
     """Yield one panel whose upper left corner lies at (`left`, TOP)."""
-    scale = 1e6 if figure == "private_bytes" else 1.0
-    lines = {stage: series(found, stage, figure) for stage in COLOURS if stage in found}
-    lines = {stage: (sizes, [max(value / scale, 1e-4) for value in values]) for stage, (sizes, values) in lines.items() if sizes}
+    time = figure == "cpu_seconds"
+    unit, least = (1.0, 1e-4) if time else (1e6, 1.0)
+    lines = {stage: series(found, stage, figure) for stage in COLOURS if found.get(stage)}
+    if not time and "convert" in lines:
+        lines[ON_DISK] = series(found, "convert", "stored_bytes")
+    lines = {stage: (sizes, [max(value / unit, least) for value in values]) for stage, (sizes, values) in lines.items()}
     every = [value for _, values in lines.values() for value in values] or [1.0]
-    low, high = math.floor(math.log10(min(every))), math.ceil(math.log10(max(every)))
-    high = max(high, low + 1)
-    all_sizes = sorted({size for sizes, _ in lines.values() for size in sizes}) or [1, 10]
-    first, last = math.log10(all_sizes[0]), max(math.log10(all_sizes[-1]), math.log10(all_sizes[0]) + 1e-9)
+    low, high = math.floor(math.log10(min(every))), math.ceil(math.log10(max(every)) + 1e-9)
+    steps = sorted({size for sizes, _ in lines.values() for size in sizes}) or [1, 10]
+    first, wide = math.log10(steps[0]), max(math.log10(steps[-1] / steps[0]), 1e-9)
 
     def x(size: float) -> float:
-        return left + (math.log10(size) - first) / (last - first) * WIDTH
+        return left + (math.log10(size) - first) / wide * WIDTH
 
     def y(value: float) -> float:
-        return TOP + HEIGHT - (math.log10(value) - low) / (high - low) * HEIGHT
+        return TOP + HEIGHT - (math.log10(value) - low) / max(high - low, 1) * HEIGHT
 
     yield f'<text x="{left}" y="24" font-size="14" font-weight="bold">{title}</text>'
-    yield f'<text x="{left}" y="42" fill="#595959">{subtitle}</text>'
-    for power in range(low, high + 1):
-        name = f"{10.0**power:,g} MB" if figure == "private_bytes" else seconds(10.0**power)
-        yield f'<path d="M{left} {y(10.0**power):.1f} h{WIDTH}" stroke="#ddd"/>'
-        yield f'<text x="{left - 8}" y="{y(10.0**power) + 4:.1f}" text-anchor="end" fill="#595959">{name}</text>'
-    for size in all_sizes:
+    yield f'<text x="{left}" y="42" fill="{INK}">{subtitle}</text>'
+    for value in (10.0**power for power in range(low, high + 1)):
+        yield f'<path d="M{left} {y(value):.1f} h{WIDTH}" stroke="#ddd"/>'
+        yield _text(left - 8, y(value) + 4, seconds(value) if time else f"{value:,g} MB", "end")
+    for size in steps:
         yield f'<path d="M{x(size):.1f} {TOP} v{HEIGHT}" stroke="#eee"/>'
-        yield f'<text x="{x(size):.1f}" y="{TOP + HEIGHT + 18}" text-anchor="middle" fill="#595959">{short(size)}</text>'
-    yield f'<text x="{left + WIDTH / 2}" y="{TOP + HEIGHT + 38}" text-anchor="middle" fill="#595959">samples</text>'
+        yield _text(x(size), TOP + HEIGHT + 18, short(size))
+    yield _text(left + WIDTH / 2, TOP + HEIGHT + 38, "samples")
     for stage, (sizes, values) in lines.items():
         points = [(x(size), y(value)) for size, value in zip(sizes, values, strict=True)]
         path = "M" + " L".join(f"{px:.1f} {py:.1f}" for px, py in points)
-        yield f'<path d="{path}" fill="none" stroke="{COLOURS[stage]}" stroke-width="2"/>'
-        yield from (f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3.5" fill="{COLOURS[stage]}"/>' for px, py in points)
+        dashes = ' stroke-dasharray="5 4"' if stage == ON_DISK else ""
+        colour = COLOURS.get(stage, INK)
+        yield f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>'
+        yield from (f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3.5" fill="{colour}"/>' for px, py in points if not dashes)
     ends = apart([y(values[-1]) for _, values in lines.values()])
     for (stage, (sizes, values)), end in zip(lines.items(), ends, strict=True):
-        fit = exponent(sizes, values, FIRST) if figure == "cpu_seconds" else None
-        name = f"{stage} {shown(fit)}".rstrip() if figure == "cpu_seconds" else f"{stage} {values[-1]:,.0f} MB"
-        yield f'<path d="M{left + WIDTH + 4} {y(values[-1]):.1f} L{left + WIDTH + 14} {end:.1f}" fill="none" stroke="{COLOURS[stage]}"/>'
-        yield f'<text x="{left + WIDTH + 18}" y="{end + 4:.1f}" fill="{COLOURS[stage]}" font-weight="bold">{name}</text>'
+        name = f"{stage} {shown(exponent(sizes, values, FIRST)) if time else _megabytes(values[-1], least)}".rstrip()
+        colour = COLOURS.get(stage, INK)
+        yield f'<path d="M{left + WIDTH + 5} {y(values[-1]):.1f} L{left + WIDTH + 15} {end:.1f}" fill="none" stroke="{colour}"/>'
+        yield f'<text x="{left + WIDTH + 19}" y="{end + 4:.1f}" fill="{colour}" font-weight="bold">{name}</text>'
+
+
+def _text(x: float, y: float, text: str, anchor: str = "middle") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{INK}">{text}</text>'
+
+
+def _megabytes(value: float, least: float) -> str:
+    return f"under {least:g} MB" if value <= least else f"{value:,.0f} MB"
 
 
 def apart(places: Sequence[float], distance: float = LINE) -> list[float]:
-    """Return the places moved as little as need be so that no two are nearer than a distance, in their order."""
-    order = sorted(range(len(places)), key=lambda number: places[number])
-    moved = list(places)
-    for above, below in pairwise(order):
-        moved[below] = max(moved[below], moved[above] + distance)
-    shift = sum(moved) / len(moved) - sum(places) / len(places) if moved else 0
-    return [min(place - shift, place) for place in moved]
+    """Return the places moved so that no two are nearer than a distance, in their order; those that are too near share their middle."""
+    groups: list[list[int]] = []
+
+    def top(group: list[int]) -> float:
+        return sum(places[number] for number in group) / len(group) - distance * (len(group) - 1) / 2
+
+    for number in sorted(range(len(places)), key=lambda number: places[number]):
+        groups.append([number])
+        while len(groups) > 1 and top(groups[-2]) + distance * len(groups[-2]) > top(groups[-1]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    moved = {number: top(group) + distance * place for group in groups for place, number in enumerate(group)}
+    return [moved[number] for number in range(len(places))]
