@@ -46,7 +46,13 @@ def found():
 
     def figures(seconds, private):
         return {
-            str(size): {"cpu_seconds": seconds(size), "private_bytes": private(size), "peak_bytes": private(size) + 5e6} for size in sizes
+            str(size): {
+                "cpu_seconds": seconds(size),
+                "private_bytes": private(size),
+                "peak_bytes": private(size) + 5e6,
+                "stored_bytes": 900 * size,
+            }
+            for size in sizes
         }
 
     return {"convert": figures(lambda n: n * 1e-5, lambda n: 1e6 + 100 * n), "open": figures(lambda n: (n * 1e-6) ** 2, lambda n: 2e6)}
