@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
@@ -10,6 +11,26 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 WIDTH, HEIGHT = 1080, 810
 """Pixels of a picture, as a telephone's app uploads it."""
+EXPERIMENT = """
+dataset:
+  name: table
+  path: {folder}/posts.csv
+  sample_id: post_id
+  target: label
+  pictures: {{columns: [picture], folder: pictures}}
+  split: {{by: column, column: split}}
+modalities:
+  - {{name: text, unit: window, encoder: {{name: transformers_text, model: {folder}/encoder}}}}
+  - {{name: image, grid: 4, encoder: {{name: torchvision_backbone}}}}
+edges:
+  - {{name: sequence}}
+  - {{name: spatial}}
+  - {{name: similarity, source: text_span, destination: image_region}}
+  - {{name: membership}}
+task: {{name: classification}}
+model: {{name: relational_mean}}
+convert: {{shard_size: {shard_size}}}
+"""
 
 
 def made_texts(count: int, seed: int = 0) -> list[str]:
@@ -52,3 +73,15 @@ def made_pictures(folder: Path, count: int) -> list[Path]:
             pixels = 0.8 * np.asarray(soft, dtype=np.float32) + np.asarray(edges) + grain
             Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path, quality=88)
     return paths
+
+
+def made_posts(folder: Path, count: int, shard_size: int) -> Path:
+    """Write a table of posts (one text and one picture each, no two alike), an encoder and an experiment, and return its file."""
+    names = [path.name for path in made_pictures(folder / "pictures", count)]
+    made_encoder(folder / "encoder")
+    frame = pd.DataFrame({"post_id": range(count), "text": made_texts(count), "picture": names})
+    frame["label"], frame["split"] = np.arange(count) % 2, np.array(["train", "train", "train", "validation", "test"])[np.arange(count) % 5]
+    frame.to_csv(folder / "posts.csv", index=False)
+    file = folder / f"experiment-{shard_size}.yaml"
+    file.write_text(EXPERIMENT.format(folder=folder, shard_size=shard_size))
+    return file

@@ -1,0 +1,43 @@
+"""Conversion by two processes, beside conversion by one."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from clock import race
+from made_content import made_posts
+from rows import Row
+from works.cache import assert_same
+
+from graphfuse.pipeline import convert
+
+WORK = Path(__file__).parents[3] / "runs" / "speed" / "workers"
+SHARDS = 24
+NOTHING_LEARNED = ("modalities.0.standardise=false", "modalities.1.standardise=false", "edges.2.name=candidate")
+"""What is learned from train rows is learned by one process: of a large table a small part, of this one it would be most."""
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    """Yield one row; its ratios mean something only where two cores have nothing else to do."""
+    count = 2 * SHARDS if quick else 12 * SHARDS
+    experiment = made_posts(WORK / "posts", count, shard_size=count // SHARDS)
+    os.environ["GRAPHFUSE_CACHE"] = str(WORK / "features")
+
+    def by(workers: int) -> None:
+        for folder in (WORK / f"by-{workers}", WORK / "features"):
+            shutil.rmtree(folder, ignore_errors=True)
+        convert(experiment, WORK / f"by-{workers}", workers=workers, overrides=NOTHING_LEARNED)
+
+    by(2), by(1)
+    assert_same(WORK / "by-1", WORK / "by-2")
+    yield Row(
+        work=f"conversion of {count} posts (text, picture) in {SHARDS} shards by 2 worker processes",
+        peer="by 1",
+        goal=1.7,
+        floor=0.5,
+        equal="every byte of the store",
+        by="wall",
+        note="2 x would be the limit; the start of the processes and of their networks is counted, learning from train rows left out",
+        **race({"ours": lambda _: by(2), "peers": lambda _: by(1)}, seconds=1, fewest=1 if quick else 3),
+    )
