@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphfuse.core.errors import InputError
-from graphfuse.core.tables import FloatArray, NodeTable, State
+from graphfuse.core.tables import NodeTable, State
 
 Float64Array = npt.NDArray[np.float64]
 
