@@ -17,6 +17,8 @@ from graphfuse.core.tables import Manifest, rejection_frame
 
 RECIPE_PARTS = ("modalities", "edges", "task", "convert")
 """The parts of an experiment that a store depends on, besides its inputs."""
+BLOCK = 65_536
+"""Rows of a column that are digested at a time, since what is made of them is larger than they are."""
 
 
 def digest_manifest(manifest: Manifest) -> str:
@@ -27,7 +29,8 @@ def digest_manifest(manifest: Manifest) -> str:
         digest.update(f"\0{name}\0{len(frame)}".encode())
         for column in frame.columns:
             digest.update(f"\0{column}\0".encode())
-            digest.update(_column_bytes(frame[column]))
+            for start in range(0, len(frame), BLOCK):
+                digest.update(_column_bytes(frame[column].iloc[start : start + BLOCK]))
     digest.update(_picture_sizes(manifest).tobytes())
     return digest.hexdigest()
 

@@ -47,7 +47,7 @@ def reject(
 def as_ids(column: pd.Series) -> pd.Series:
     """Return ids as text, byte for byte but for Unicode composition (NFC); an id of blanks only is empty."""
     texts = as_texts(column).values
-    if not bool(texts.map(str.isascii).all()):
+    if not bool(texts.str.isascii().all()):
         texts = texts.map(lambda text: unicodedata.normalize("NFC", text)).astype("str")
     return texts.mask(texts.str.strip() == "", "")
 
