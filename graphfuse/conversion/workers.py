@@ -6,15 +6,18 @@ fresh one; if it ends that too, halves of it are tried until the rows that do it
 
 import contextlib
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing import connection
 from typing import Any, cast
 
 from graphfuse.conversion.journal import Record
+from graphfuse.conversion.recipe import Recipe
 from graphfuse.conversion.shard import Job, convert_rows, convert_shard
+from graphfuse.core.build import build
 from graphfuse.core.errors import ConfigError, GraphfuseError, ResourceError
 from graphfuse.core.processes import Child, ForkServer
+from graphfuse.core.sockets import Plugin
 from graphfuse.core.tables import Manifest
 
 Task = tuple[str, tuple[Any, ...]]
@@ -76,6 +79,14 @@ def _crashing_rows(pool: "_Pool", chunk: Manifest, rows: list[int]) -> list[int]
     return _crashing_rows(pool, chunk, rows[:half]) + _crashing_rows(pool, chunk, rows[half:])
 
 
+def modules_of(recipe: Recipe) -> list[str]:
+    """Return the modules of a recipe's plug-ins and of their encoders, which else every worker would import anew."""
+    plugins: list[Plugin] = [*recipe.modalities, *recipe.edges, recipe.task]
+    sections = [getattr(plugin, "encoder", None) for plugin in recipe.modalities]
+    encoders = [build("encoders", section, "encoder") for section in sections if isinstance(section, Mapping)]
+    return [type(plugin).__module__ for plugin in (*plugins, *encoders)]
+
+
 @dataclass(kw_only=True)
 class _Worker:
     child: Child
@@ -91,8 +102,7 @@ class _Pool:
         self._count = count
         self._idle: list[_Worker] = []
         self._busy: dict[Any, _Worker] = {}
-        plugins = (*job.recipe.modalities, *job.recipe.edges, job.recipe.task)
-        self._server = ForkServer([__name__, *(type(plugin).__module__ for plugin in plugins)])
+        self._server = ForkServer([__name__, *modules_of(job.recipe)])
 
     def map(self, tasks: Iterable[tuple[int, Task]]) -> Iterator[tuple[int, Record | None]]:
         """Yield (number, record) as tasks are done, None where the worker died; tasks are drawn as workers are free."""

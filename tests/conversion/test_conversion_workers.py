@@ -1,10 +1,14 @@
 """Workers may die; nothing hangs and nothing is lost in silence."""
 
+from dataclasses import replace
+
 import pytest
 from toy_plugins import contents, toy_json, toy_manifest, toy_recipe
 
 from graphfuse.conversion.run import convert
+from graphfuse.conversion.workers import modules_of
 from graphfuse.core.errors import InputError
+from graphfuse.modalities.text import Text
 from graphfuse.store.frames import read_frame
 from graphfuse.store.graph_store import open_store
 
@@ -23,6 +27,11 @@ def test_rows_that_kill_their_worker_are_found_and_the_others_converted(tmp_path
     assert quarantine["dropped"].all()
     without = [row for row in range(14) if row not in (7, 11)]
     assert open_store(tmp_path).samples["sample_id"].tolist() == [f"p{row}" for row in without]
+
+
+def test_what_every_worker_needs_is_imported_once_for_all():
+    recipe = replace(toy_recipe(), modalities=(Text(encoder={"name": "hashed_ngrams"}), *toy_recipe().modalities))
+    assert {"graphfuse.encoders.hashed_ngrams", "graphfuse.modalities.text", "toy_plugins"} <= set(modules_of(recipe))
 
 
 def test_strict_makes_a_crash_an_error(tmp_path):
