@@ -32,6 +32,8 @@ FORWARD: dict[EdgeType, int] = {
 }
 """Relation -> edges per node of the end that has the more of them (the destination of what users do, else the source)."""
 SHARD = 4096
+WORK = Path(__file__).parents[2] / "runs" / "speed"
+"""Where made data lies; kept from run to run."""
 
 
 def schema() -> GraphSchema:

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from graphfuse.core.schema import EdgeType, GraphSchema
 from graphfuse.models._graph import GraphFusion, GraphModel, Passed
 from graphfuse.nn.fusion import Decision
-from graphfuse.nn.relational import RelationalMean, Slots
+from graphfuse.nn.groups import take
+from graphfuse.nn.plan import EdgePlan
+from graphfuse.nn.relational import RelationalMean
 
 OPEN = 3.0
 """Where the gate of a kind starts, before the sigmoid: 0.95."""
@@ -82,13 +84,13 @@ class GatedMean(RelationalMean):
         self.gate = nn.Linear(3 * channels, 1)
         self.kind = nn.Parameter(torch.full((len(edge_types),), OPEN))
 
-    def message(self, source_j: Tensor, destination_i: Tensor, slots: Slots) -> Tensor:  # type: ignore[override]  # PyG gives what is named
+    def message(self, ends: tuple[Tensor, Tensor], plan: EdgePlan) -> Tensor:  # type: ignore[override]  # PyG gives what is named
         """Gate every message: [num_edges, channels]."""
         # 1. The product of both ends.  [num_edges, channels]
-        value, key = torch.split(source_j, self.out_channels, dim=1)
-        product = self.interaction(key, destination_i)
+        value, key = torch.split(ends[0], self.out_channels, dim=1)
+        product = self.interaction(key, ends[1])
         # 2. How open the edge is, and how open its kind.  [num_edges, 1]
-        gate = self.gate(torch.cat([value, destination_i, product], dim=1)).sigmoid()
-        gate = gate * self.kind.sigmoid().index_select(0, slots.relation).unsqueeze(-1)
+        gate = self.gate(torch.cat([value, ends[1], product], dim=1)).sigmoid()
+        gate = gate * take(self.kind.sigmoid().unsqueeze(-1), plan.relation)
         self._edge_score = gate.squeeze(-1)
         return gate * (value + product)

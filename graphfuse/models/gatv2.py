@@ -12,6 +12,7 @@ from torch_geometric.typing import OptTensor
 from graphfuse.core.schema import GraphSchema
 from graphfuse.models._graph import GraphModel
 from graphfuse.models._per_relation import PerRelation
+from graphfuse.nn.groups import Groups
 from graphfuse.nn.weights import weighted_softmax
 
 
@@ -45,4 +46,4 @@ class WeightedGATv2(GATv2Conv):
     def edge_update(self, x_j: Tensor, x_i: Tensor, edge_attr: OptTensor, index: Tensor, dim_size: int) -> Tensor:
         """Attend as GATv2Conv does, with weights: [num_edges, heads]."""
         joint = functional.leaky_relu(x_i + x_j, self.negative_slope)
-        return weighted_softmax((joint * self.att).sum(dim=-1), index, dim_size, edge_attr)
+        return weighted_softmax((joint * self.att).sum(dim=-1), Groups(index, dim_size), edge_attr)

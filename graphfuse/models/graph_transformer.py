@@ -12,6 +12,7 @@ from torch_geometric.typing import OptTensor
 from graphfuse.core.schema import GraphSchema
 from graphfuse.models._graph import GraphModel
 from graphfuse.models._per_relation import PerRelation
+from graphfuse.nn.groups import Groups
 from graphfuse.nn.weights import weighted_softmax
 
 
@@ -45,7 +46,7 @@ class WeightedTransformer(TransformerConv):
     def message(self, query_i: Tensor, key_j: Tensor, value_j: Tensor, edge_attr: OptTensor, index: Tensor, size_i: int) -> Tensor:
         """Attend as TransformerConv does, with weights: [num_edges, heads, channels of a head]."""
         score = (query_i * key_j).sum(dim=-1) / math.sqrt(self.out_channels)  # [num_edges, heads]
-        share = weighted_softmax(score, index, size_i, edge_attr)
+        share = weighted_softmax(score, Groups(index, size_i), edge_attr)
         # TransformerConv.forward takes the attention from here
         self._alpha = share
         return value_j * share.unsqueeze(-1)

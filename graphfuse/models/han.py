@@ -12,7 +12,8 @@ from torch_geometric.nn import HANConv
 
 from graphfuse.core.schema import EdgeType, GraphSchema, edge_name
 from graphfuse.models._graph import GraphModel
-from graphfuse.nn.weights import weighted_softmax, weighted_sum
+from graphfuse.nn.groups import Groups, total
+from graphfuse.nn.weights import weighted_softmax
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,16 +73,17 @@ class WeightedHAN(HANConv):
         name = edge_name(edge_type)
         score = (sent * self.lin_src[name]).sum(dim=-1).index_select(0, source)  # [num_edges, heads]
         score = score + (asked * self.lin_dst[name]).sum(dim=-1).index_select(0, index)
-        share = weighted_softmax(functional.leaky_relu(score, self.negative_slope), index, asked.size(0), weight)
+        destination = Groups(index, asked.size(0))
+        share = weighted_softmax(functional.leaky_relu(score, self.negative_slope), destination, weight)
         messages = (sent.index_select(0, source) * share.unsqueeze(-1)).flatten(1)
-        return weighted_sum(messages, index, asked.size(0)).relu(), share.mean(dim=-1)
+        return total(messages, destination).relu(), share.mean(dim=-1)
 
     def _types(self, parts: Tensor, reached: Tensor) -> Tensor:
         """Return each edge type's share at each node: parts [num_types, num_nodes, out_channels] -> [num_types, num_nodes]."""
         num_types, num_nodes = reached.shape
         score = (self.q * self.k_lin(parts).tanh()).sum(dim=-1)
         node = torch.arange(num_nodes, device=parts.device).repeat(num_types)
-        return weighted_softmax(score.view(-1, 1), node, num_nodes, reached.flatten()).view(num_types, num_nodes)
+        return weighted_softmax(score.view(-1, 1), Groups(node, num_nodes), reached.flatten()).view(num_types, num_nodes)
 
 
 def _reached(index: Tensor, x: Tensor, weight: Tensor | None) -> Tensor:

@@ -12,6 +12,7 @@ from torch_geometric.nn import HGTConv
 
 from graphfuse.core.schema import EdgeType, GraphSchema
 from graphfuse.models._graph import GraphModel
+from graphfuse.nn.groups import Groups
 from graphfuse.nn.weights import weighted_softmax
 
 
@@ -52,6 +53,6 @@ class WeightedHGT(HGTConv):
     def message(self, k_j: Tensor, q_i: Tensor, v_j: Tensor, edge_attr: Tensor, index: Tensor, size_i: int) -> Tensor:
         """Attend as HGTConv does, with weights."""
         score = (q_i * k_j).sum(dim=-1) * edge_attr / math.sqrt(q_i.size(-1))  # [num_edges, heads]
-        share = weighted_softmax(score, index, size_i, self._weight)
+        share = weighted_softmax(score, Groups(index, size_i), self._weight)
         self._attention = share.mean(dim=-1)
         return (v_j * share.unsqueeze(-1)).flatten(1)

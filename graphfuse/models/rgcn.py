@@ -10,6 +10,7 @@ from torch_geometric.nn import RGCNConv
 
 from graphfuse.core.schema import EdgeType, GraphSchema
 from graphfuse.models._graph import GraphModel
+from graphfuse.nn.groups import Groups, take
 from graphfuse.nn.weights import weighted_mean
 
 
@@ -57,7 +58,7 @@ class WeightedRGCN(RGCNConv):
         for edge_type, matrix in zip(self.edge_types, matrices, strict=True):
             name, _, destination = edge_type
             source, index = edge_index_dict[edge_type]
-            sent = x_dict[name].index_select(0, source)
-            mean = weighted_mean(sent, index, x_dict[destination].size(0), weights.get(edge_type))
+            sent = take(x_dict[name], Groups(source, x_dict[name].size(0)))
+            mean = weighted_mean(sent, Groups(index, x_dict[destination].size(0)), weights.get(edge_type))
             out[destination] = out[destination] + mean @ matrix
         return (out, {}) if return_edge_scores else out

@@ -8,7 +8,8 @@ from torch_geometric.data import Batch
 
 from graphfuse.core.errors import ConfigError
 from graphfuse.nn.fusion import NodeWeights
-from graphfuse.nn.weights import weighted_mean, weighted_softmax, weighted_sum
+from graphfuse.nn.groups import Groups, total
+from graphfuse.nn.weights import weighted_mean, weighted_softmax
 
 
 class MeanReadout(nn.Module):
@@ -27,7 +28,7 @@ class MeanReadout(nn.Module):
         total = next(iter(x_dict.values())).new_zeros(batch.num_graphs, 1)
         present = total
         for name, x in x_dict.items():
-            mean = weighted_mean(x, batch[name].batch, batch.num_graphs, weights.get(name))
+            mean = weighted_mean(x, Groups(batch[name].batch, batch.num_graphs), weights.get(name))
             has = presence(batch, name, weights.get(name)).unsqueeze(-1)
             total = total + self.project[name](mean) * has
             present = present + has
@@ -51,11 +52,11 @@ class AttentionReadout(nn.Module):
         """Return one vector per sample, [batch_size, channels]."""
         weights = node_weight_dict or {}
         x = torch.cat(list(x_dict.values()))
-        index = torch.cat([batch[name].batch for name in x_dict])
+        samples = Groups(torch.cat([batch[name].batch for name in x_dict]), batch.num_graphs)
         weight = torch.cat([weights.get(name, value.new_ones(value.size(0))) for name, value in x_dict.items()]) if weights else None
-        share = weighted_softmax(self.score(x), index, batch.num_graphs, weight)  # [num_nodes, heads]
+        share = weighted_softmax(self.score(x), samples, weight)  # [num_nodes, heads]
         pooled = x.view(x.size(0), self.heads, x.size(1) // self.heads) * share.unsqueeze(-1)
-        return weighted_sum(pooled.flatten(1), index, batch.num_graphs)
+        return total(pooled.flatten(1), samples)
 
 
 class SampleReadout(nn.Module):
@@ -64,7 +65,7 @@ class SampleReadout(nn.Module):
     def forward(self, x_dict: Mapping[str, Tensor], batch: Batch, node_weight_dict: NodeWeights | None = None) -> Tensor:
         """Return one vector per sample, [batch_size, channels]."""
         weight = (node_weight_dict or {}).get("sample")
-        return weighted_sum(x_dict["sample"], batch["sample"].batch, batch.num_graphs, weight)
+        return total(x_dict["sample"], Groups(batch["sample"].batch, batch.num_graphs), weight)
 
 
 def presence(batch: Batch, node_type: str, weight: Tensor | None = None) -> Tensor:

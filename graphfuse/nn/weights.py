@@ -1,11 +1,15 @@
 """Edge and node weights: one meaning for every layer (contract 2)."""
 
+from typing import Any, cast
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch_geometric.data import Batch
 
 from graphfuse.core.schema import EdgeType
 from graphfuse.nn.fusion import EdgeWeights, NodeWeights
+from graphfuse.nn.groups import Groups, add_up, largest, total
 
 LARGEST_EXPONENT = 30.0
 """Bound on exp() for edges of weight 0, so that 0 * exp(x) stays 0 instead of becoming NaN."""
@@ -36,43 +40,69 @@ def effective_edge_weights(
     return weights
 
 
-def weighted_sum(values: Tensor, index: Tensor, num_groups: int, weight: Tensor | None = None) -> Tensor:
-    """Sum rows by group: values [n, channels], index [n], weight [n] -> [num_groups, channels]."""
-    if weight is not None:
-        values = values * weight.unsqueeze(-1)
-    return values.new_zeros(num_groups, values.size(-1)).index_add(0, index, values)
-
-
-def weighted_mean(values: Tensor, index: Tensor, num_groups: int, weight: Tensor | None = None) -> Tensor:
-    """Average rows by group; a group of total weight 0 is 0: values [n, channels] -> [num_groups, channels]."""
-    mass = values.new_ones(index.numel()) if weight is None else weight
-    total = values.new_zeros(num_groups).index_add(0, index, mass)
+def weighted_mean(values: Tensor, groups: Groups, weight: Tensor | None = None) -> Tensor:
+    """Average rows by group; a group of total weight 0 is 0: values [n, channels], weight [n] -> [num_groups, channels]."""
     # a tiny total (weights near 0) must still divide exactly, so only exact zeros are replaced
-    total = torch.where(total == 0, torch.ones_like(total), total)
-    return weighted_sum(values, index, num_groups, weight) / total.unsqueeze(-1)
+    return total(values, groups, weight) / without_zeros(mass(groups, weight)).unsqueeze(-1)
 
 
-def weighted_softmax(score: Tensor, index: Tensor, num_groups: int, weight: Tensor | None = None) -> Tensor:
+def mass(groups: Groups, weight: Tensor | None) -> Tensor:
+    """Return the total weight of each group, which is its size where nothing weighs: [num_groups]."""
+    return groups.counts if weight is None else total(weight.unsqueeze(-1), groups).squeeze(-1)
+
+
+def without_zeros(divisor: Tensor) -> Tensor:
+    """Return a divisor with 1 in place of 0."""
+    return torch.where(divisor == 0, torch.ones_like(divisor), divisor)
+
+
+def weighted_softmax(score: Tensor, groups: Groups, weight: Tensor | None = None) -> Tensor:
     """Softmax within groups, in which an element of weight w counts w times.
 
     Weight 0 is exactly the element removed: the others renormalise as if it had never been there.
 
     Args:
         score: Any real values, [n, heads].
-        index: Group of each row, [n].
-        num_groups: Number of groups.
+        groups: Group of each row.
         weight: Weight in [0, 1], [n]; None means 1.
 
     Returns:
         Shares that sum to 1 over each group that has any weight, [n, heads].
     """
+    return cast("Tensor", _Softmax.apply(score, weight, groups))
+
+
+def softmax_shares(score: Tensor, groups: Groups, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return what `weighted_softmax` gives, and what it would give each row if its weight alone were 1; without gradient."""
     seen = score if weight is None else score.masked_fill((weight == 0).unsqueeze(-1), -torch.inf)
-    peak = score.new_full((num_groups, score.size(1)), -torch.inf)
-    peak = peak.scatter_reduce(0, index.unsqueeze(-1).expand_as(score), seen.detach(), "amax")
-    peak = torch.where(peak.isinf(), torch.zeros_like(peak), peak)
-    mass = (score - peak.index_select(0, index)).clamp(max=LARGEST_EXPONENT).exp()
-    if weight is not None:
-        mass = mass * weight.unsqueeze(-1)
-    total = score.new_zeros(num_groups, score.size(1)).index_add(0, index, mass)
-    total = torch.where(total == 0, torch.ones_like(total), total)
-    return mass / total.index_select(0, index)
+    unit = score.sub(largest(seen, groups).index_select(0, groups.index)).clamp_(max=LARGEST_EXPONENT).exp_()
+    weighed = unit if weight is None else unit * weight.unsqueeze(-1)
+    divisor = without_zeros(add_up(weighed, groups)).index_select(0, groups.index)
+    weighed = weighed / divisor
+    return weighed, weighed if weight is None else unit / divisor
+
+
+def softmax_gradient(gradient: Tensor, weighed: Tensor, groups: Groups) -> Tensor:
+    """Return how much each row's gradient is above its group's mean, [n, heads].
+
+    Times `weighed` it is the gradient of the score; times the share of a row of weight 1, and summed over heads, that of the weight.
+    """
+    return gradient - add_up(gradient * weighed, groups).index_select(0, groups.index)
+
+
+class _Softmax(torch.autograd.Function):
+    """The gradient in closed form: what autograd would keep of each step are tensors of all rows."""
+
+    @staticmethod
+    def forward(ctx: Any, score: Tensor, weight: Tensor | None, groups: Groups) -> Tensor:
+        weighed, unit = softmax_shares(score, groups, weight)
+        ctx.groups = groups
+        ctx.save_for_backward(weighed, unit if ctx.needs_input_grad[1] else None)
+        return weighed
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
+        weighed, unit = ctx.saved_tensors
+        apart = softmax_gradient(gradient, weighed, ctx.groups)
+        return weighed * apart, None if unit is None else (unit * apart).sum(dim=1), None

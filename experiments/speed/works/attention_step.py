@@ -1,0 +1,82 @@
+"""A training step with attention, beside `HeteroConv` of `GATv2Conv` with the same weights, and beside `HGTConv`."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from clock import race
+from made import WORK, made_store
+from networks import HIDDEN, Network, Step, check_same, matrix_products
+from rows import Row
+from torch import nn
+from torch_geometric.nn import GATv2Conv, HeteroConv, HGTConv
+
+from graphfuse.core.schema import GraphSchema
+from graphfuse.nn import RelationalAttention
+from graphfuse.nn.plan import EdgePlan
+
+HEADS = 4
+SIZES = (64, 256)
+BATCHES = 8
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    """Yield two rows per batch size: the same function, and the layer that people take instead."""
+    store = made_store(WORK / "steps", 4_096, "float16")
+    for size in SIZES:
+        draw = torch.Generator().manual_seed(size)
+        batches = [store.batch(torch.randperm(len(store), generator=draw)[:size].numpy()) for _ in range(BATCHES)]
+        ours, theirs = networks(store.schema)
+        check_same(ours, theirs, batches[0])
+        steps = {"ours": Step(ours), "peers": Step(theirs), "hgt": Step(hgt(store.schema))}
+        racing = {name: partial(_turn, step, batches) for name, step in steps.items()}
+        found = race({**racing, "limits": matrix_products(ours, batches[0])}, seconds=6 if quick else 60)
+        same = {"ours": found["ours"], "limits": found["limits"], "limit": "its matrix products", "goal_limit": 3.0}
+        yield Row(
+            work=f"training step, attention per relation, batch of {size}",
+            peer="`HeteroConv(GATv2Conv)`, same weights",
+            peers=found["peers"],
+            goal=2.5,
+            floor=1.3,
+            equal="logits and gradients to 1e-5",
+            **same,
+        )
+        yield Row(
+            work=f"the same step, batch of {size}",
+            peer="`HGTConv` (another function: attention over all relations)",
+            peers=found["hgt"],
+            goal=8,
+            floor=3,
+            equal="nothing: another function of the same graphs, width, heads and layers",
+            **same,
+        )
+
+
+def networks(schema: GraphSchema) -> tuple[Network, Network]:
+    """Return our network and PyG's, with the same weights."""
+    torch.manual_seed(0)
+    width = HIDDEN // HEADS
+
+    def stock() -> nn.Module:
+        convs = {kind: GATv2Conv((HIDDEN, HIDDEN), width, heads=HEADS, add_self_loops=False, bias=False) for kind in schema.edge_types}
+        return HeteroConv(convs, aggr="sum")
+
+    def fused() -> nn.Module:
+        types = schema.node_types, schema.edge_types
+        return RelationalAttention(HIDDEN, HIDDEN, *types, heads=HEADS, product=False, across_relations=False, root=False)
+
+    theirs, ours = Network(schema, stock), Network(schema, fused, partial(EdgePlan.of, schema.edge_types))
+    ours.project.load_state_dict(theirs.project.state_dict())
+    ours.head.load_state_dict(theirs.head.state_dict())
+    for mine, other in zip(ours.layers, theirs.layers, strict=True):
+        mine.load_hetero_gatv2({kind: other.convs[kind] for kind in schema.edge_types})
+    return ours, theirs
+
+
+def hgt(schema: GraphSchema) -> Network:
+    """Return the same network of PyG's heterogeneous graph transformer."""
+    return Network(schema, lambda: HGTConv(HIDDEN, HIDDEN, (list(schema.node_types), list(schema.edge_types)), heads=HEADS))
+
+
+def _turn(step: Step, batches: list, number: int) -> object:
+    return step(batches[number % BATCHES])

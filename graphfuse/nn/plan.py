@@ -1,0 +1,183 @@
+"""Where every edge of every relation finds its ends, once for all layers and relations."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from graphfuse.core.schema import EdgeType
+from graphfuse.nn.groups import Groups
+from graphfuse.nn.relay import Relay, make_relay
+
+EDGES_AT_ONCE = 4096
+"""Edges per block: tensors of 64 channels then take 1 MiB, and the few that are alive at a time stay in the cache."""
+
+
+class EdgePlan(Mapping[EdgeType, Tensor]):
+    """An `edge_index_dict` that also knows the edges of all relations as one list.
+
+    A node has one source slot per relation it can send along and one destination slot per relation it can receive
+    along; slots of a node lie side by side, so that one matrix product per node type fills them. Making the plan costs as much as a layer of
+    a small batch, so layers that follow each other share it.
+
+    Args:
+        edge_types: Edge types of the schema; edges stand in this order, type after type.
+        num_nodes: Number of nodes per node type.
+        edge_index_dict: Every edge type, [2, num_edges].
+    """
+
+    def __init__(self, edge_types: Sequence[EdgeType], num_nodes: Mapping[str, int], edge_index_dict: Mapping[EdgeType, Tensor]) -> None:
+        self.edge_types = tuple(edge_types)
+        self.num_nodes = dict(num_nodes)
+        self._edge_index_dict = {edge_type: edge_index_dict[edge_type] for edge_type in self.edge_types}
+        self.sizes = [index.size(1) for index in self._edge_index_dict.values()]
+
+    @classmethod
+    def of(cls, edge_types: Sequence[EdgeType], x_dict: Mapping[str, Tensor], edge_index_dict: Mapping[EdgeType, Tensor]) -> "EdgePlan":
+        """Return the plan that `edge_index_dict` is, or one made of it."""
+        if isinstance(edge_index_dict, EdgePlan) and edge_index_dict.edge_types == tuple(edge_types):
+            return edge_index_dict
+        return cls(edge_types, {name: x.size(0) for name, x in x_dict.items()}, edge_index_dict)
+
+    def __getitem__(self, edge_type: EdgeType) -> Tensor:
+        """Return the edges of one type, [2, num_edges]."""
+        return self._edge_index_dict[edge_type]
+
+    def __iter__(self) -> Iterator[EdgeType]:
+        return iter(self._edge_index_dict)
+
+    def __len__(self) -> int:
+        return len(self._edge_index_dict)
+
+    @cached_property
+    def source(self) -> Groups:
+        """Source slot of every edge."""
+        return self._slots(end=0)
+
+    @cached_property
+    def destination(self) -> Groups:
+        """Destination slot of every edge."""
+        return self._slots(end=1)
+
+    @cached_property
+    def node(self) -> Groups:
+        """Destination node of every edge, counted over all node types."""
+        first, num_nodes = _offsets(self.num_nodes)
+        offset = [first[destination] for _, _, destination in self.edge_types]
+        return Groups(self.edge_index[1] + self._per_edge(offset), num_nodes)
+
+    @cached_property
+    def relation(self) -> Groups:
+        """Relation of every edge."""
+        return Groups(self._per_edge(range(len(self.edge_types))), len(self.edge_types))
+
+    @cached_property
+    def relay(self) -> Relay:
+        """The way of every edge by the end of its relation that has fewer nodes."""
+        first, _ = _offsets(self.num_nodes)
+        ends = [[edge_type[end] for edge_type in self.edge_types] for end in (0, 2)]
+        counts, offsets = (np.array([[found[name] for name in types] for types in ends]) for found in (self.num_nodes, first))
+        return make_relay(self.edge_index.cpu().numpy(), self.sizes, counts, offsets, self.edge_index.device)
+
+    @cached_property
+    def by_destination(self) -> "SortedEdges":
+        """The edges by destination, in blocks."""
+        return sorted_edges(self, EDGES_AT_ONCE)
+
+    @cached_property
+    def shares(self) -> Tensor:
+        """Share of every edge in the mean of its destination slot, [num_edges]."""
+        return self.destination.counts.index_select(0, self.destination.index).reciprocal()
+
+    def weights(self, edge_weight_dict: Mapping[EdgeType, Tensor] | None, like: Tensor) -> Tensor | None:
+        """Return the weight of every edge, [num_edges], or None if nothing weighs."""
+        if not edge_weight_dict:
+            return None
+        parts = zip(self.edge_types, self.sizes, strict=True)
+        return torch.cat([edge_weight_dict.get(edge_type, like.new_ones(size)) for edge_type, size in parts])
+
+    @cached_property
+    def edge_index(self) -> Tensor:
+        """Source and destination of every edge within their types, [2, num_edges]."""
+        return torch.cat(list(self._edge_index_dict.values()), dim=1)
+
+    def _slots(self, end: int) -> Groups:
+        """Return the slot that every edge has at one end: nodes' slots lie side by side, types one after the other."""
+        types = [edge_type[2 * end] for edge_type in self.edge_types]
+        per_node = {name: types.count(name) for name in self.num_nodes}
+        first, num_slots = _offsets({name: count * per_node[name] for name, count in self.num_nodes.items()})
+        place = [first[name] + types[:number].count(name) for number, name in enumerate(types)]
+        return Groups(self.edge_index[end] * self._per_edge([per_node[name] for name in types]) + self._per_edge(place), num_slots)
+
+    def _per_edge(self, per_relation: Sequence[int]) -> Tensor:
+        """Return each relation's number for every edge of it, [num_edges]."""
+        return torch.from_numpy(np.repeat(np.asarray(per_relation, dtype=np.int64), self.sizes)).to(self.edge_index.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeBlock:
+    """Some edges, all those of their nodes; rows stand for them in the order of `SortedEdges`."""
+
+    edges: slice
+    source: Tensor
+    """Source slots, [num_edges]."""
+    destination: Tensor
+    """Destination slots, [num_edges]."""
+    node: Tensor
+    """Destination nodes, [num_edges]."""
+    relation: Tensor
+    """[num_edges]"""
+    slots: slice
+    """Destination slots of the block."""
+    by_slot: Groups
+    """Which of these each edge has."""
+    nodes: slice
+    """Destination nodes of the block."""
+    by_node: Groups
+    """Which of these each edge has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SortedEdges:
+    """Edges in an order in which those of a node, and of each of its slots, stand together."""
+
+    order: Tensor
+    """Numbers of the edges in the plan, [num_edges]."""
+    sources: Groups
+    """Source slots, in no order."""
+    blocks: list[EdgeBlock]
+
+
+def sorted_edges(plan: EdgePlan, edges_at_once: int) -> SortedEdges:
+    """Sort a plan's edges by destination slot, which is also by destination node, and cut them into blocks of about some number."""
+    order = plan.destination.order
+    parts = (plan.source.index, plan.destination.index, plan.node.index, plan.relation.index)
+    source, slot, node, relation = (part.index_select(0, order) for part in parts)
+    blocks, start = [], 0
+    while start < order.numel():
+        last = node[min(start + edges_at_once, order.numel()) - 1]
+        edges = slice(start, int(plan.node.offsets[last + 1]))
+        slots, by_slot = _within(slot[edges], plan.destination.offsets, start)
+        nodes, by_node = _within(node[edges], plan.node.offsets, start)
+        ends = {"source": source[edges], "destination": slot[edges], "node": node[edges], "relation": relation[edges]}
+        blocks.append(EdgeBlock(edges=edges, **ends, slots=slots, by_slot=by_slot, nodes=nodes, by_node=by_node))
+        start = edges.stop
+    return SortedEdges(order=order, sources=Groups(source, plan.source.num_groups), blocks=blocks)
+
+
+def _within(group: Tensor, offsets: Tensor, start: int) -> tuple[slice, Groups]:
+    """Return which groups a stretch of ordered rows holds, and these groups, counted from the first of them."""
+    first, end = int(group[0]), int(group[-1]) + 1
+    return slice(first, end), Groups.in_order(group - first, offsets[first : end + 1] - start)
+
+
+def _offsets(counts: Mapping[str, int]) -> tuple[dict[str, int], int]:
+    """Return the first number of each type, and how many there are in all."""
+    offsets, total = {}, 0
+    for name, count in counts.items():
+        offsets[name] = total
+        total += count
+    return offsets, total
