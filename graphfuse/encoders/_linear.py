@@ -19,7 +19,8 @@ class FrozenLinear(nn.Module):
 
 def freeze_linears(network: nn.Module) -> None:
     """Replace the linear layers of a frozen network on a CPU; where torch has no oneDNN, nothing happens."""
-    if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")):
+    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not (available and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")):
         return
     for name, layer in list(network.named_modules()):
         if type(layer) is nn.Linear and layer.weight.dtype == torch.float32:

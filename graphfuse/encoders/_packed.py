@@ -101,8 +101,9 @@ def attend_within(
     module: Any, query: Tensor, key: Tensor, value: Tensor, mask: None, *, scaling: float, lengths: list[int], **_rest: Any
 ) -> tuple[Tensor, None]:
     """Return what each window's tokens gather of their own window: [1, heads, tokens, width] -> [1, tokens, heads, width]."""
-    windows = zip(*(part.split(lengths, dim=2) for part in (query, key, value)), strict=True)
-    return torch.cat([scaled_dot_product_attention(*window, scale=scaling) for window in windows], dim=2).transpose(1, 2), None
+    queries, keys, values = (torch.split(part, lengths, dim=2) for part in (query, key, value))
+    found = [scaled_dot_product_attention(q, k, v, scale=scaling) for q, k, v in zip(queries, keys, values, strict=True)]
+    return torch.cat(found, dim=2).transpose(1, 2), None
 
 
 def _steady_sizes(network: Any, pad: int, probes: Sequence[Sequence[int]]) -> tuple[int, ...]:
