@@ -39,7 +39,7 @@ class Buffers:
         sizes = [-(-rows * columns * 4 // ALIGNMENT) * ALIGNMENT for rows, columns in shapes]
         buffer = self._buffer(sum(sizes))
         # an array over a memoryview, since views of views refer to the first array only: that is this one, and its end is theirs
-        lent = np.frombuffer(memoryview(buffer), dtype=np.float32)
+        lent = np.frombuffer(buffer.data, dtype=np.float32)
         weakref.finalize(lent, self._free.append, buffer).atexit = False
         arrays, start = [], 0
         for (rows, columns), size in zip(shapes, sizes, strict=True):

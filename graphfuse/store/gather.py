@@ -123,7 +123,7 @@ def _take_nodes(
     )
     columns = []
     for number, chosen in enumerate(rows):
-        column = np.empty(len(chosen), dtype=np.int64) if shared[number] else next(features)
+        column: npt.NDArray[Any] = np.empty(len(chosen), dtype=np.int64) if shared[number] else next(features)
         for shard, (start, end) in zip(sources, pairwise(cuts[number]), strict=True):
             if shared[number]:
                 shard.nodes[number].take(chosen[start:end], out=column[start:end], mode="clip")
@@ -141,7 +141,7 @@ def _take_index(sources: list[Shard], bounds: list[int], starts: IntArray, count
     origin = np.stack([shard.index_starts for shard in sources], axis=1)  # [2 * num_edge_types, num_stretches]
     starts = np.repeat(starts, 2, axis=0) + np.repeat(origin, np.diff(bounds), axis=1)
     counts = np.repeat(counts, 2, axis=0)
-    if len(sources) == 1:
+    if len(sources) == 1 or not len(counts):
         return sources[0].index.take(ragged_rows(starts, counts), mode="clip").astype(np.int64)
     # by sample first, so that what one shard gives lies together; then by type
     rows, begins = ragged_rows(starts.T, counts.T), exclusive_sums(counts.T.ravel())

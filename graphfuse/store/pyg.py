@@ -139,6 +139,6 @@ def _add(
     stores: dict[Any, BaseStorage], kind: type[BaseStorage], data: HeteroData, key: str | EdgeType, attributes: dict[str, Tensor]
 ) -> None:
     """Set the attributes of one type; through PyG's public face this costs as much as the gather."""
-    store = kind.__new__(kind)
+    store = object.__new__(kind)  # not its initializer, which sets attributes one by one
     store.__dict__.update(_mapping=attributes, _parent=weakref.ref(data), _key=key)
     stores[key] = store

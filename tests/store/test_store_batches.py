@@ -5,6 +5,7 @@ import gc
 import pickle
 import tempfile
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -223,3 +224,11 @@ def test_batch_can_be_pickled_cloned_and_taken_apart_afterwards(tmp_path):
     for copied in (pickle.loads(pickle.dumps(batch)), batch.clone(), copy.copy(batch)):
         assert_equal(copied, batch)
         assert_equal(copied.get_example(1), store.sample(0))
+
+
+def test_store_without_edge_types_gives_batches_over_several_shards(tmp_path, monkeypatch):
+    monkeypatch.setattr("store_toys.SCHEMA", replace(SCHEMA, edge_types=()))
+    store = open_store(toy_store(tmp_path, FULL))
+
+    assert_equal(store.batch([5, 0, 3]), Batch.from_data_list([store.sample(i) for i in (5, 0, 3)]))
+    assert store.batch([5, 0, 3]).edge_types == []

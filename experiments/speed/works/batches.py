@@ -8,7 +8,9 @@ import torch
 from clock import race
 from made import made_store
 from rows import Row
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, HeteroData
+
+from graphfuse.store.graph_store import GraphStore
 
 WORK = Path(__file__).parents[3] / "runs" / "speed"
 GOALS = {64: 30, 256: 60}
@@ -24,7 +26,7 @@ def rows(quick: bool) -> Iterator[Row]:
             yield _row(store, graphs, dtype, size, seconds=2 if quick else 20)
 
 
-def _row(store, graphs, dtype: str, size: int, seconds: float) -> Row:
+def _row(store: GraphStore, graphs: list[HeteroData], dtype: str, size: int, seconds: float) -> Row:
     def indices(number: int) -> np.ndarray:
         return np.random.default_rng(number).choice(len(store), size, replace=False)
 
@@ -51,11 +53,9 @@ def _row(store, graphs, dtype: str, size: int, seconds: float) -> Row:
     )
 
 
-def check_equal(ours, theirs) -> None:
+def check_equal(ours: Batch, theirs: Batch) -> None:
     """Fail unless the two batches hold the same."""
     for key in (*ours.node_types, *ours.edge_types):
         for name in ("x", "batch", "ptr") if isinstance(key, str) else ("edge_index",):
             assert torch.equal(ours[key][name], theirs[key][name]), (key, name)
     assert torch.equal(ours.y, theirs.y)
-
-
