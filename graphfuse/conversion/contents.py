@@ -7,6 +7,7 @@ about as often as 1 in 40.
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,8 +51,9 @@ def shared_contents(tables: Iterable[pd.DataFrame], node_types: Sequence[str]) -
     names = [name for name in node_types if name not in NOT_AUDITED]
     found: dict[tuple[str, str], list[Digests]] = {(name, split): [] for name in names for split in ("train", "test")}
     for table in tables:
-        for key, rows in table.groupby(["node_type", "split"])["digest"]:
-            found[key].append(np.unique(rows.to_numpy(dtype=np.uint64)))
+        for (name, split), parts in found.items():
+            chosen = (table["node_type"] == name) & (table["split"] == split)
+            parts.append(np.unique(table.loc[chosen, "digest"].to_numpy(dtype=np.uint64)))
     return {
         name: len(np.intersect1d(_distinct(found[name, "train"]), _distinct(found[name, "test"]), assume_unique=True)) for name in names
     }
@@ -69,26 +71,28 @@ def piece_digests(table: NodeTable) -> tuple[IntArray, Digests]:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64)
     name = next((name for name in ("text", "user_id") if name in table.units), None)
     values = None if name is None else _digests(table.units[name].astype("str"))
-    keys = [table.sample, *(table.units[key].to_numpy() for key in ("picture",) if key in table.units)]
-    if name == "user_id":
+    keys: list[npt.NDArray[Any]] = [table.sample]
+    if "picture" in table.units:
+        keys.append(table.units["picture"].to_numpy())
+    if name == "user_id" and values is not None:
         keys.append(values)
     first = np.concatenate([[True], np.any([key[1:] != key[:-1] for key in keys], axis=0)])
     starts = np.flatnonzero(first)
     if values is None:
         return table.sample[starts], _digests_of_features(table.x, starts)
     place = np.arange(len(table)) - np.repeat(starts, np.diff(starts, append=len(table)))
-    placed = pd.util.hash_array(values + place.astype(np.uint64) * STEP)
+    placed = np.asarray(pd.util.hash_array(values + place.astype(np.uint64) * STEP), dtype=np.uint64)
     return table.sample[starts], np.add.reduceat(placed, starts)
 
 
 def _digests(values: pd.Series) -> Digests:
-    return pd.util.hash_pandas_object(values, index=False, categorize=False).to_numpy(dtype=np.uint64)
+    return np.asarray(pd.util.hash_pandas_object(values, index=False, categorize=False), dtype=np.uint64)
 
 
 def _digests_of_features(x: npt.NDArray[np.float32], starts: npt.NDArray[np.intp]) -> Digests:
     x = np.ascontiguousarray(x)
     ends = [*starts[1:].tolist(), len(x)]
-    short = b"".join([hashlib.sha256(x[start:end]).digest()[:8] for start, end in zip(starts.tolist(), ends, strict=True)])
+    short = b"".join([hashlib.sha256(x[start:end].data).digest()[:8] for start, end in zip(starts.tolist(), ends, strict=True)])
     return np.frombuffer(short, dtype="<u8").astype(np.uint64)
 
 

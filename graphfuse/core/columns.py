@@ -149,7 +149,7 @@ def is_among(texts: pd.Series, values: pd.Series) -> npt.NDArray[np.bool_]:
 def places_among(texts: pd.Series, values: pd.Series) -> npt.NDArray[np.int64]:
     """Return where each text stands first among some values, -1 where it does not."""
     found = pc.index_in(_arrow(texts), value_set=_arrow(values)).fill_null(-1)
-    return found.to_numpy(zero_copy_only=False).astype(np.int64)
+    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def _arrow(texts: pd.Series) -> "pa.ChunkedArray | pa.Array":

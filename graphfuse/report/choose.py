@@ -16,7 +16,7 @@ def with_sample_ids(table: ScoreTable, store: GraphStore) -> ScoreTable:
     """Return the scores with sample ids where analyses put positions in the store."""
     frame = table.frame.copy()
     of_sample = (frame["sample_id"] != "").to_numpy()
-    positions = frame["sample_id"].where(of_sample, "0").astype(np.int64)
+    positions = frame["sample_id"].where(of_sample, "0").to_numpy(dtype=np.int64)
     frame["sample_id"] = store.samples["sample_id"].take(positions).set_axis(frame.index).where(of_sample, "")
     return ScoreTable(frame=frame)
 
