@@ -20,6 +20,7 @@ from graphfuse.conversion.recipe import Recipe
 from graphfuse.conversion.run import convert
 from graphfuse.conversion.shard import Job, convert_rows, typed_rejections
 from graphfuse.core.build import build
+from graphfuse.core.cache import without_cache
 from graphfuse.core.progress import Progress
 from graphfuse.core.schema import GraphSchema, edge_name
 from graphfuse.core.sockets import Rows
@@ -56,7 +57,8 @@ class NewRows:
             InputError: If the rows cannot be read, or none of them can be used.
         """
         manifest = self._read(rows, users=users, interactions=interactions)
-        chunk = convert_rows(self._job, manifest)
+        with without_cache():
+            chunk = convert_rows(self._job, manifest)
         quarantine = typed_rejections([*manifest.rejections, *chunk.rejections])
         check_nothing_lost(manifest, chunk.samples, quarantine)
         # an entity is a node like any other here: what rows share is not worth a table of its own

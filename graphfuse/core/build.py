@@ -2,10 +2,14 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from graphfuse.core.errors import ConfigError, suggest
 from graphfuse.core.registry import load, names, trusting
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 
 def build(room: str, section: Mapping[str, Any], path: str, allowed: tuple[str, ...] = ()) -> Any:
@@ -34,9 +38,9 @@ def build(room: str, section: Mapping[str, Any], path: str, allowed: tuple[str, 
 
 def check(cls: type[Any], settings: Mapping[str, Any], path: str) -> Any:
     """Return `cls(**settings)` with every value checked and converted to its field's type."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
-    adapter, fields = TypeAdapter(cls), list(cls.__dataclass_fields__)
+    adapter, fields = _adapter(cls), list(cls.__dataclass_fields__)
     try:
         return adapter.validate_python(dict(settings))
     except ValidationError as error:
@@ -48,6 +52,14 @@ def check(cls: type[Any], settings: Mapping[str, Any], path: str) -> Any:
             except ValidationError as further:
                 problems += [problem for problem in further.errors() if _parts(problem)]
         raise ConfigError(list(_sentences(problems, path, fields))) from error
+
+
+@cache
+def _adapter(cls: type[Any]) -> "TypeAdapter[Any]":
+    """Return what checks a class's settings: made once, since an encoder is built for every chunk."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(cls)
 
 
 class PartsError(ValueError):

@@ -7,7 +7,9 @@ vector depends on. `GRAPHFUSE_CACHE` names the folder (default `~/.cache/graphfu
 import os
 import sqlite3
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import numpy as np
 from graphfuse.core.files import digest_bytes
 from graphfuse.core.tables import FloatArray
 
+_off: ContextVar[bool] = ContextVar("off", default=False)
 _counts = {"hits": 0, "misses": 0}
 
 
@@ -94,11 +97,21 @@ class FeatureCache:
 
 
 def open_cache() -> FeatureCache:
-    """Return the cache that `GRAPHFUSE_CACHE` names."""
+    """Return the cache that `GRAPHFUSE_CACHE` names; inside `without_cache`, one that keeps nothing."""
     place = os.environ.get("GRAPHFUSE_CACHE", "")
-    if place == "off":
+    if place == "off" or _off.get():
         return FeatureCache(None)
     return FeatureCache(Path(place) if place else Path.home() / ".cache" / "graphfuse")
+
+
+@contextmanager
+def without_cache() -> Iterator[None]:
+    """Neither read nor write a cache meanwhile: for rows that nobody has seen before, looking costs more than it finds."""
+    before = _off.set(True)
+    try:
+        yield
+    finally:
+        _off.reset(before)
 
 
 def feature_key(encoder: str, content: bytes, units: bytes) -> str:
