@@ -12,7 +12,7 @@ from torch import Tensor
 from graphfuse.core.errors import InputError
 from graphfuse.core.sockets import TextEncoder
 from graphfuse.core.tables import FloatArray
-from graphfuse.encoders._folder import find_folder, folder_digest, load_config, load_model, load_tokenizer
+from graphfuse.encoders._folder import file_digest, find_folder, folder_digest, load_config, load_model, load_tokenizer
 from graphfuse.encoders._packed import packed
 from graphfuse.encoders._tokens import SpanMeans, Window, hidden_states, token_limit, unit, windows
 
@@ -44,13 +44,8 @@ class TransformersText(TextEncoder):
         Raises:
             InputError: If the model cannot be found or has none.
         """
-        config = load_config(find_folder(self.model))
-        size = getattr(config, "hidden_size", None)
-        if not isinstance(size, int) or config.is_encoder_decoder:
-            raise InputError(
-                f"model must be a text encoder such as BERT (got '{self.model[:40]}', a {config.model_type}). For CLIP use clip_text."
-            )
-        return size
+        folder = find_folder(self.model)
+        return _channels(folder, self.model, file_digest(folder / "config.json"))
 
     def identity(self) -> str:
         """Return the settings and the digest of the weights; where the folder lies does not matter."""
@@ -64,6 +59,16 @@ class TransformersText(TextEncoder):
         for window, states in read(windows(tokenizer, texts, limit)):
             pooled.add(window.text, window.offsets, states[window.first : window.first + len(window.offsets)])
         return [unit(part) if self.normalize else part for part in pooled.means()]
+
+
+@lru_cache(maxsize=8)
+def _channels(folder: Path, model: str, digest: str) -> int:
+    """Return the hidden size; `digest` makes a changed configuration a new one (reading it takes as long as a short text)."""
+    config = load_config(folder)
+    size = getattr(config, "hidden_size", None)
+    if not isinstance(size, int) or config.is_encoder_decoder:
+        raise InputError(f"model must be a text encoder such as BERT (got '{model[:40]}', a {config.model_type}). For CLIP use clip_text.")
+    return size
 
 
 @lru_cache(maxsize=1)
