@@ -35,12 +35,11 @@ def rows(quick: bool) -> Iterator[Row]:
     }
     for path, first in peers.values():
         check_equal(store.batch(range(BATCH_SIZE)), first(path, shuffle=False))
-    scale = num_samples / peer_samples
+    ours = {shuffle: times([fresh(partial(first_of_store, folder, shuffle=shuffle)) for _ in range(3)]) for shuffle in (False, True)}
     for name, (path, first) in peers.items():
-        theirs = scaled(times([fresh(partial(first, path, shuffle=False)) for _ in range(1 if quick else 3)]), scale)
+        theirs = times([fresh(partial(first, path, shuffle=False)) for _ in range(1 if quick else 3)])
         for shuffle in (False, True):
-            ours = times([fresh(partial(first_of_store, folder, shuffle=shuffle)) for _ in range(3 if quick else 5)])
-            yield row(name, shuffle, num_samples, peer_samples, ours, theirs)
+            yield row(name, shuffle, num_samples, peer_samples, ours[shuffle], scaled(theirs, num_samples / peer_samples))
 
 
 def row(peer: str, shuffle: bool, num_samples: int, peer_samples: int, ours: Times, theirs: Times) -> Row:
