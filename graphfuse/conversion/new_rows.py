@@ -62,7 +62,7 @@ class NewRows:
         quarantine = typed_rejections([*manifest.rejections, *chunk.rejections])
         check_nothing_lost(manifest, chunk.samples, quarantine)
         # an entity is a node like any other here: what rows share is not worth a table of its own
-        schema = replace(self._job.fitted.schema, entity_types=frozenset())
+        schema = replace(self._job.fitted.schema, entity_types=())
         shard = _shard(chunk, schema, self._job.recipe.settings.dtype)
         return Graphs(samples=chunk.samples, quarantine=quarantine, shard=shard, schema=schema)
 

@@ -40,7 +40,7 @@ def check(cls: type[Any], settings: Mapping[str, Any], path: str) -> Any:
     """Return `cls(**settings)` with every value checked and converted to its field's type."""
     from pydantic import ValidationError
 
-    adapter, fields = _adapter(cls), list(cls.__dataclass_fields__)
+    adapter, fields = _adapter(cls), list(cls.__dataclass_fields__)  # type: ignore[arg-type]  # a class is hashable
     try:
         return adapter.validate_python(dict(settings))
     except ValidationError as error:

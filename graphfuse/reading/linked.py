@@ -1,7 +1,5 @@
 """Tables linked to the samples: users and interactions."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
@@ -13,7 +11,7 @@ from graphfuse.reading.settings import Interactions, Join, Users
 
 UsersTable = tuple[Users, RawTable]
 InteractionsTable = tuple[Interactions, RawTable]
-LinkedTables = tuple[UsersTable | None, InteractionsTable | None, Sequence[tuple[Join, RawTable]]]
+LinkedTables = tuple[UsersTable | None, InteractionsTable | None, list[tuple[Join, RawTable]]]
 """Users, interactions and joined tables, each with its settings."""
 
 
