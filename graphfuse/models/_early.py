@@ -11,6 +11,7 @@ from torch_geometric.data import Batch
 from graphfuse.core.errors import ConfigError
 from graphfuse.core.schema import GraphSchema
 from graphfuse.core.sockets import FusionModel
+from graphfuse.nn.dropout import Dropout
 from graphfuse.nn.fitted import FittedModule
 from graphfuse.nn.fusion import NodeWeights, Rows
 from graphfuse.nn.perceptron import hidden_layers
@@ -38,7 +39,7 @@ class EarlyModel(FusionModel):
 
     def perceptron(self, channels: int) -> nn.Sequential:
         """Return a network [n, channels] -> [n, `perceptron_channels(channels)`]."""
-        return nn.Sequential(nn.Dropout(self.input_dropout), *hidden_layers(channels, self.hidden_channels, self.num_layers, self.dropout))
+        return nn.Sequential(Dropout(self.input_dropout), *hidden_layers(channels, self.hidden_channels, self.num_layers, self.dropout))
 
     def perceptron_channels(self, channels: int) -> int:
         """Return the width that `perceptron(channels)` gives."""

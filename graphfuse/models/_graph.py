@@ -13,8 +13,10 @@ from torch_geometric.data import Batch
 from graphfuse.core.errors import ConfigError
 from graphfuse.core.schema import EdgeType, GraphSchema
 from graphfuse.core.sockets import FusionModel
+from graphfuse.nn.dropout import Dropout
 from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutput, NodeWeights
 from graphfuse.nn.inputs import input_projections
+from graphfuse.nn.plan import EdgePlan
 from graphfuse.nn.readout import AttentionReadout, MeanReadout, SampleReadout
 from graphfuse.nn.weights import effective_edge_weights
 
@@ -71,8 +73,8 @@ class GraphFusion(FusionModule):
             nn.ModuleDict({name: nn.LayerNorm(channels) for name in self.node_types}) for _ in range(model.num_layers)
         )
         self.readout = make_readout(model.readout, channels, schema)
-        self.dropout = nn.Dropout(model.dropout)
-        self.out = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), nn.Dropout(model.dropout))
+        self.dropout = Dropout(model.dropout)
+        self.out = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), Dropout(model.dropout))
 
     def forward(
         self, batch: Batch, edge_weight_dict: EdgeWeights | None = None, node_weight_dict: NodeWeights | None = None
@@ -82,8 +84,8 @@ class GraphFusion(FusionModule):
         x_dict = {name: self.project[name](batch[name].x) for name in self.node_types}
         # 2. Pass messages.
         weights = effective_edge_weights(batch, edge_weight_dict, node_weight_dict)
-        edge_index_dict = {edge_type: batch[edge_type].edge_index for edge_type in batch.edge_types}
-        passed = self.pass_messages(x_dict, edge_index_dict, weights)
+        edges = {edge_type: batch[edge_type].edge_index for edge_type in batch.edge_types}
+        passed = self.pass_messages(x_dict, EdgePlan.of(batch.edge_types, x_dict, edges), weights)
         # 3. Read out one vector per sample.  [batch_size, hidden_channels]
         embedding = self.out(self.readout(passed.x_dict, batch, node_weight_dict))
         return FusionOutput(embedding=embedding, edge_scores=passed.edge_scores, penalties=passed.penalties)

@@ -11,6 +11,7 @@ from torch_geometric.data import Batch
 
 from graphfuse.core.schema import GraphSchema
 from graphfuse.core.sockets import FusionModel
+from graphfuse.nn.dropout import Dropout
 from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutput, NodeWeights
 from graphfuse.nn.inputs import input_projections
 from graphfuse.nn.pooling import informative_types
@@ -67,7 +68,7 @@ class UnitAttentionFusion(FusionModule):
         self.project = input_projections(widths, channels, model.input_dropout)
         self.layers = nn.ModuleList(model.layer(self.node_types) for _ in range(model.num_layers))
         self.readout = AttentionReadout(channels) if model.readout == "attention" else MeanReadout(channels, self.node_types)
-        self.out = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), nn.Dropout(model.dropout))
+        self.out = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), Dropout(model.dropout))
 
     def forward(
         self, batch: Batch, edge_weight_dict: EdgeWeights | None = None, node_weight_dict: NodeWeights | None = None
@@ -91,10 +92,10 @@ class FeedForward(nn.Module):
 
     def __init__(self, channels: int, dropout: float) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.found_norm = nn.LayerNorm(channels)
         self.perceptron = nn.Sequential(
-            nn.Linear(channels, 2 * channels), nn.ReLU(), nn.Dropout(dropout), nn.Linear(2 * channels, channels), nn.Dropout(dropout)
+            nn.Linear(channels, 2 * channels), nn.ReLU(), Dropout(dropout), nn.Linear(2 * channels, channels), Dropout(dropout)
         )
         self.norm = nn.LayerNorm(channels)
 

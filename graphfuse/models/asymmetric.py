@@ -11,6 +11,7 @@ from torch_geometric.data import Batch
 from graphfuse.core.errors import ConfigError, suggest
 from graphfuse.core.schema import GraphSchema
 from graphfuse.models._pooled_vectors import PooledVectorsModel
+from graphfuse.nn.dropout import Dropout
 from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutput, NodeWeights
 from graphfuse.nn.inputs import input_projections
 from graphfuse.nn.pooling import informative_types
@@ -57,10 +58,10 @@ class AsymmetricFusion(FusionModule):
         self.project = input_projections(widths, channels, model.input_dropout)
         self.token = nn.Parameter(torch.randn(channels))
         self.attention = UnitAttention(channels, model.heads, product=True, dropout=model.dropout)
-        self.dropout = nn.Dropout(model.dropout)
+        self.dropout = Dropout(model.dropout)
         self.norm = nn.LayerNorm(channels)
         self.score = nn.Sequential(nn.Linear(channels, channels), nn.Tanh(), nn.Linear(channels, 1))
-        self.out = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), nn.Dropout(model.dropout))
+        self.out = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), Dropout(model.dropout))
 
     def forward(
         self, batch: Batch, edge_weight_dict: EdgeWeights | None = None, node_weight_dict: NodeWeights | None = None

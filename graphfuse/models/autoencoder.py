@@ -11,6 +11,7 @@ from torch_geometric.data import Batch
 from graphfuse.core.schema import GraphSchema
 from graphfuse.core.sockets import FusionModel
 from graphfuse.models._early import StandardInputs, presence_channels, reconstruction_error
+from graphfuse.nn.dropout import Dropout
 from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutput, NodeWeights, Rows
 from graphfuse.nn.perceptron import hidden_layers
 from graphfuse.nn.pooling import Pooled
@@ -51,7 +52,7 @@ class AutoencoderFusion(FusionModule):
         self.inputs = StandardInputs(schema)
         channels, width = self.inputs.channels, model.hidden_channels
         self.out_channels = width
-        self.input_dropout = nn.Dropout(model.input_dropout)
+        self.input_dropout = Dropout(model.input_dropout)
         self.encoder = nn.Sequential(*hidden_layers(sum(channels.values()) + len(channels), width, model.num_layers, model.dropout))
         self.decoders = nn.ModuleDict(
             {

@@ -12,6 +12,7 @@ from torch_geometric.data import Batch
 from graphfuse.core.schema import GraphSchema
 from graphfuse.models._pooled_vectors import PooledVectorsModel
 from graphfuse.models._standardize import Standardize
+from graphfuse.nn.dropout import Dropout
 from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutput, NodeWeights, Rows
 from graphfuse.nn.gaussian import Gaussian, product_with_prior
 from graphfuse.nn.inputs import input_projections
@@ -58,11 +59,11 @@ class MultimodalVAEFusion(FusionModule):
         self.standardize = nn.ModuleDict({name: Standardize(width) for name, width in channels.items()})
         self.project = input_projections(channels, hidden, model.input_dropout)
         self.encode = nn.ModuleDict(
-            {name: nn.Sequential(nn.ReLU(), nn.Dropout(model.dropout), nn.Linear(hidden, 2 * latent)) for name in self.node_types}
+            {name: nn.Sequential(nn.ReLU(), Dropout(model.dropout), nn.Linear(hidden, 2 * latent)) for name in self.node_types}
         )
         self.decode = nn.ModuleDict(
             {
-                name: nn.Sequential(nn.Linear(latent, hidden), nn.ReLU(), nn.Dropout(model.dropout), nn.Linear(hidden, width))
+                name: nn.Sequential(nn.Linear(latent, hidden), nn.ReLU(), Dropout(model.dropout), nn.Linear(hidden, width))
                 for name, width in channels.items()
             }
         )

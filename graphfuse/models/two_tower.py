@@ -13,6 +13,7 @@ from torch_geometric.data import Batch
 
 from graphfuse.core.schema import GraphSchema
 from graphfuse.models._pooled_vectors import PooledVectorsModel
+from graphfuse.nn.dropout import Dropout
 from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutput, NodeWeights
 from graphfuse.nn.pooling import PooledInputs
 
@@ -75,4 +76,4 @@ class TwoTowerFusion(FusionModule):
 
 
 def _tower(channels: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), nn.Dropout(dropout), nn.Linear(channels, channels))
+    return nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), Dropout(dropout), nn.Linear(channels, channels))

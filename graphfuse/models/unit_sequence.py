@@ -11,6 +11,7 @@ from torch_geometric.data import Batch
 
 from graphfuse.core.schema import GraphSchema
 from graphfuse.core.sockets import FusionModel
+from graphfuse.nn.dropout import Dropout
 from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutput, NodeWeights
 from graphfuse.nn.inputs import input_projections
 from graphfuse.nn.pooling import informative_types
@@ -56,7 +57,7 @@ class UnitSequenceFusion(FusionModule):
         self.encoder = encoder(channels, model.num_layers, model.dropout)
         self.feature = nn.Linear(channels, channels)
         self.nothing = nn.Parameter(torch.zeros(channels))
-        self.out = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), nn.Dropout(model.dropout))
+        self.out = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), Dropout(model.dropout))
 
     def forward(
         self, batch: Batch, edge_weight_dict: EdgeWeights | None = None, node_weight_dict: NodeWeights | None = None
@@ -96,7 +97,7 @@ class Convolutions(nn.Module):
     def __init__(self, channels: int, num_layers: int, dropout: float) -> None:
         super().__init__()
         self.layers = nn.ModuleList(nn.Conv1d(channels, channels, kernel_size=3, padding=1) for _ in range(num_layers))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, there: Tensor) -> Tensor:
         """Return [batch_size, length, channels]; `there` [batch_size, length] is false for padding."""

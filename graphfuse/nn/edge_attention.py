@@ -2,7 +2,7 @@
 
 Attention needs a dozen tensors of [num_edges, channels]; of a large batch each goes to memory and back, and autograd keeps most
 of them for the gradient. Here a few thousand edges at a time go through all steps, nothing but each edge's share is kept, and the
-gradient computes the rest again.
+gradient computes the rest again. Compiled loops do the same if asked for (`graphfuse.nn.compiled`).
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from graphfuse.nn import compiled
+from graphfuse.nn.compiled_attention import CompiledAttention
 from graphfuse.nn.groups import Groups, add_up
 from graphfuse.nn.plan import EdgeBlock, EdgePlan
 from graphfuse.nn.weights import softmax_gradient, softmax_shares
@@ -53,6 +55,8 @@ def edge_attention(
         What each node receives [num_nodes, channels], and the share of every edge, without gradient [num_edges, heads].
     """
     tensors = (source, destination, scoring.attention, scoring.mix, scoring.bias, scoring.product_score, weight)
+    if compiled.fits(tensors):
+        return cast("tuple[Tensor, Tensor]", CompiledAttention.apply(*tensors, plan, across_relations, SLOPE))
     return cast("tuple[Tensor, Tensor]", _EdgeAttention.apply(*tensors, plan, across_relations))
 
 

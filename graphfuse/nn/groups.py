@@ -24,27 +24,16 @@ class Groups:
     Args:
         index: Group of each row, from 0, in any order, [num_rows].
         num_groups: Number of groups; some may be empty.
+        ordered: Whether rows are known to stand group after group.
+        offsets: Where each group begins, and where the last ends, if that is known, [num_groups + 1].
     """
 
-    def __init__(self, index: Tensor, num_groups: int) -> None:
+    def __init__(self, index: Tensor, num_groups: int, *, ordered: bool = False, offsets: Tensor | None = None) -> None:
         self.index = index
         self.num_groups = num_groups
-        self.ordered = False
-        """Whether rows stand group after group, as far as is known."""
-
-    @classmethod
-    def in_order(cls, index: Tensor, offsets: Tensor) -> "Groups":
-        """Return groups whose rows stand group after group already.
-
-        Args:
-            index: Group of each row, ascending, [num_rows].
-            offsets: Where each group begins, and where the last ends, [num_groups + 1].
-        """
-        groups = cls(index, offsets.numel() - 1)
-        groups.offsets = offsets
-        groups.order = torch.arange(index.numel(), device=index.device)
-        groups.ordered = True
-        return groups
+        self.ordered = ordered
+        if offsets is not None:
+            self.offsets = offsets
 
     @cached_property
     def counts(self) -> Tensor:
@@ -61,6 +50,8 @@ class Groups:
     @cached_property
     def order(self) -> Tensor:
         """Rows, group after group, in their order within each, [num_rows]."""
+        if self.ordered:
+            return torch.arange(self.index.numel(), device=self.index.device)
         if self.index.is_cuda:
             return torch.argsort(self.index, stable=True)
         # scipy counts where torch would sort: a fifth of the time

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from torch import nn
 
+from graphfuse.nn.dropout import Dropout
+
 
 def input_projections(channels_by_node_type: Mapping[str, int], hidden_channels: int, dropout: float) -> nn.ModuleDict:
     """Return a projection per node type: [n, channels of the type] -> [n, hidden_channels].
@@ -12,7 +14,7 @@ def input_projections(channels_by_node_type: Mapping[str, int], hidden_channels:
     """
     return nn.ModuleDict(
         {
-            name: nn.Sequential(nn.Dropout(dropout), nn.Linear(channels, hidden_channels), nn.LayerNorm(hidden_channels))
+            name: nn.Sequential(Dropout(dropout), nn.Linear(channels, hidden_channels), nn.LayerNorm(hidden_channels))
             for name, channels in channels_by_node_type.items()
         }
     )

@@ -2,12 +2,14 @@
 
 from torch import nn
 
+from graphfuse.nn.dropout import Dropout
+
 
 def hidden_layers(in_channels: int, channels: int, num_layers: int, dropout: float) -> list[nn.Module]:
     """Return layers [n, in_channels] -> [n, channels]; none if `num_layers` is 0, so that nothing changes."""
     layers: list[nn.Module] = []
     for number in range(num_layers):
-        layers += [nn.Linear(channels if number else in_channels, channels), nn.ReLU(), nn.Dropout(dropout)]
+        layers += [nn.Linear(channels if number else in_channels, channels), nn.ReLU(), Dropout(dropout)]
     return layers
 
 

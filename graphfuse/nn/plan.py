@@ -148,6 +148,10 @@ class SortedEdges:
     """Numbers of the edges in the plan, [num_edges]."""
     sources: Groups
     """Source slots, in no order."""
+    slot: Tensor
+    """Destination slots, ascending, [num_edges]."""
+    relation: Tensor
+    """[num_edges]"""
     blocks: list[EdgeBlock]
 
 
@@ -165,13 +169,13 @@ def sorted_edges(plan: EdgePlan, edges_at_once: int) -> SortedEdges:
         ends = {"source": source[edges], "destination": slot[edges], "node": node[edges], "relation": relation[edges]}
         blocks.append(EdgeBlock(edges=edges, **ends, slots=slots, by_slot=by_slot, nodes=nodes, by_node=by_node))
         start = edges.stop
-    return SortedEdges(order=order, sources=Groups(source, plan.source.num_groups), blocks=blocks)
+    return SortedEdges(order=order, sources=Groups(source, plan.source.num_groups), slot=slot, relation=relation, blocks=blocks)
 
 
 def _within(group: Tensor, offsets: Tensor, start: int) -> tuple[slice, Groups]:
     """Return which groups a stretch of ordered rows holds, and these groups, counted from the first of them."""
     first, end = int(group[0]), int(group[-1]) + 1
-    return slice(first, end), Groups.in_order(group - first, offsets[first : end + 1] - start)
+    return slice(first, end), Groups(group - first, end - first, ordered=True, offsets=offsets[first : end + 1] - start)
 
 
 def _offsets(counts: Mapping[str, int]) -> tuple[dict[str, int], int]:

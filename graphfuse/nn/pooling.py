@@ -9,9 +9,8 @@ from torch_geometric.data import Batch
 
 from graphfuse.core.schema import GraphSchema
 from graphfuse.nn.fusion import NodeWeights, Rows
-from graphfuse.nn.groups import Groups
 from graphfuse.nn.inputs import input_projections
-from graphfuse.nn.readout import presence
+from graphfuse.nn.readout import presence, samples_of
 from graphfuse.nn.weights import weighted_mean
 
 
@@ -38,7 +37,7 @@ def pool(batch: Batch, node_types: tuple[str, ...], node_weight_dict: NodeWeight
     result = {}
     for name in node_types:
         store, weight = batch[name], weights.get(name)
-        mean = weighted_mean(store.x, Groups(store.batch, batch.num_graphs), weight)
+        mean = weighted_mean(store.x, samples_of(batch, name), weight)
         result[name] = Pooled(mean=mean, has=presence(batch, name, weight).unsqueeze(-1))
     return result
 

@@ -28,7 +28,7 @@ class MeanReadout(nn.Module):
         total = next(iter(x_dict.values())).new_zeros(batch.num_graphs, 1)
         present = total
         for name, x in x_dict.items():
-            mean = weighted_mean(x, Groups(batch[name].batch, batch.num_graphs), weights.get(name))
+            mean = weighted_mean(x, samples_of(batch, name), weights.get(name))
             has = presence(batch, name, weights.get(name)).unsqueeze(-1)
             total = total + self.project[name](mean) * has
             present = present + has
@@ -65,7 +65,12 @@ class SampleReadout(nn.Module):
     def forward(self, x_dict: Mapping[str, Tensor], batch: Batch, node_weight_dict: NodeWeights | None = None) -> Tensor:
         """Return one vector per sample, [batch_size, channels]."""
         weight = (node_weight_dict or {}).get("sample")
-        return total(x_dict["sample"], Groups(batch["sample"].batch, batch.num_graphs), weight)
+        return total(x_dict["sample"], samples_of(batch, "sample"), weight)
+
+
+def samples_of(batch: Batch, node_type: str) -> Groups:
+    """Return the sample of each node of a type; batches hold nodes sample by sample."""
+    return Groups(batch[node_type].batch, batch.num_graphs, ordered=True)
 
 
 def presence(batch: Batch, node_type: str, weight: Tensor | None = None) -> Tensor:

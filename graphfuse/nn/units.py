@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from graphfuse.nn.dropout import Dropout
 from graphfuse.nn.weights import LARGEST_EXPONENT
 
 
@@ -90,7 +91,7 @@ class UnitAttention(nn.Module):
         self.value = nn.Linear(channels, channels)
         self.mix = nn.Linear(channels, channels) if product else None
         self.product_score = nn.Linear(channels, heads, bias=False) if product else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.out = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor, source: Tensor, weight: Tensor) -> Tensor:

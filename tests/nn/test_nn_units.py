@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from graphfuse.nn.groups import Groups
 from graphfuse.nn.units import UnitAttention, UnitBlocks, block_softmax
 from graphfuse.nn.weights import weighted_softmax
 
@@ -42,7 +43,7 @@ def test_the_softmax_of_a_block_is_the_softmax_of_its_ragged_units() -> None:
     blocks, score = UnitBlocks(INDEX, 3), random(5, 1)
     weight = torch.tensor([1.0, 0.5, 0.0, 1.0, 0.25])
     share = block_softmax(blocks.pad(score).squeeze(-1), blocks.weights(weight, score))
-    torch.testing.assert_close(blocks.unpad(share), weighted_softmax(score, INDEX, 3, weight).squeeze(-1))
+    torch.testing.assert_close(blocks.unpad(share), weighted_softmax(score, Groups(INDEX, 3), weight).squeeze(-1))
     assert share[1].tolist() == [0, 0, 0]
 
 

@@ -1,0 +1,127 @@
+"""The optional compiled loops of `edge_attention`: built on this machine from the package's own source, and only if asked for.
+
+`train.kernels: compiled` asks for them in training and in all that is done with the run; `with kernels("compiled")` anywhere else.
+They serve float32 on a CPU; everything else goes the pure way of PyTorch, from which they differ in the last bits. What was built
+lies under `kernels` in the cache folder (`GRAPHFUSE_CACHE`, default `~/.cache/graphfuse`), by a digest of source, compiler and CPU.
+"""
+
+import ctypes
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from graphfuse.core.errors import ConfigError
+
+Kernels = Literal["torch", "compiled"]
+SOURCE = Path(__file__).with_name("edge_attention.cpp")
+OPTIONS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-shared", "-pthread", "-fopenmp-simd")
+"""Not -ffast-math: NaN, infinities and exact zeros keep their meaning."""
+
+_chosen: ContextVar[Kernels] = ContextVar("kernels", default="torch")
+
+
+@contextmanager
+def kernels(name: Kernels) -> Iterator[None]:
+    """Use the loops compiled here, or those of PyTorch, meanwhile.
+
+    Raises:
+        ConfigError: If they are to be compiled and there is no compiler.
+    """
+    if name == "compiled":
+        compiler()
+    before = _chosen.set(name)
+    try:
+        yield
+    finally:
+        _chosen.reset(before)
+
+
+def fits(tensors: Sequence[Tensor | None]) -> bool:
+    """Return whether the compiled loops are asked for, and can work on these tensors."""
+    return _chosen.get() == "compiled" and all(each is None or (each.dtype == torch.float32 and each.device.type == "cpu") for each in tensors)
+
+
+def has_compiler() -> bool:
+    """Return whether there is a C++ compiler: what `CXX` names, or else g++, clang++ or c++."""
+    return _find() is not None
+
+
+def compiler() -> tuple[str, ...]:
+    """Return the command of the C++ compiler.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    found = _find()
+    if found is None:
+        tried = os.environ.get("CXX") or "g++, clang++ and c++"
+        raise ConfigError(
+            f"train.kernels: compiled needs a C++ compiler (looked for {tried}). "
+            "Install one (such as the package g++), name it in CXX, or take train.kernels=torch, which needs none."
+        )
+    return found
+
+
+@cache
+def library(heads: int, channels: int) -> ctypes.CDLL:
+    """Return the loops for a number of heads and channels, compiled now unless they have been before.
+
+    Raises:
+        ConfigError: If there is no compiler, or it fails.
+    """
+    command = [*compiler(), *OPTIONS, f"-DHEADS={heads}", f"-DCHANNELS={channels}"]
+    # what the compiler predefines tells its version, and of the CPU all that matters to it
+    machine = _run([*command, "-dM", "-E", "-x", "c++", os.devnull])
+    digest = hashlib.sha256(b"\0".join([SOURCE.read_bytes(), " ".join(command).encode(), machine])).hexdigest()
+    folder = _folder()
+    built = folder / f"edge_attention-{digest[:32]}.so"
+    if not built.exists():
+        # under a name of its own first, since other processes may be doing the same
+        handle, draft = tempfile.mkstemp(suffix=".so", dir=folder)
+        os.close(handle)
+        try:
+            _run([*command, str(SOURCE), "-o", draft])
+            os.replace(draft, built)
+        finally:
+            Path(draft).unlink(missing_ok=True)
+    return ctypes.CDLL(str(built))
+
+
+def _find() -> tuple[str, ...] | None:
+    named = shlex.split(os.environ.get("CXX", ""))
+    candidates = [named] if named else [["g++"], ["clang++"], ["c++"]]
+    return next((tuple(each) for each in candidates if shutil.which(each[0])), None)
+
+
+@cache
+def _folder() -> Path:
+    """Return where to build: a folder that only its owner writes to, since what lies there will be run."""
+    place = os.environ.get("GRAPHFUSE_CACHE", "")
+    if place == "off":
+        return Path(tempfile.mkdtemp(prefix="graphfuse-kernels-"))
+    folder = (Path(place) if place else Path.home() / ".cache" / "graphfuse") / "kernels"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise ConfigError(f"{folder} must belong to you, and nobody else may write to it. Repair it, or name another folder in GRAPHFUSE_CACHE.")
+    return folder
+
+
+def _run(command: Sequence[str]) -> bytes:
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()[-500:]
+        raise ConfigError(f"train.kernels: compiled could not be compiled ({shlex.join(command)}): {said} Take train.kernels=torch.")
+    return done.stdout

@@ -1,0 +1,118 @@
+"""`edge_attention` by the compiled loops: they go through edges and nodes, torch multiplies matrices."""
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from graphfuse.nn.compiled import library
+from graphfuse.nn.groups import add_up
+from graphfuse.nn.plan import EdgePlan
+from graphfuse.nn.weights import LARGEST_EXPONENT
+
+
+class _Shared(ctypes.Structure):
+    """`Edges` of edge_attention.cpp."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("stride", "across_relations")),
+        *((name, ctypes.c_float) for name in ("slope", "largest_exponent")),
+        *((name, ctypes.c_void_p) for name in ("source", "destination", "attention", "product_score", "weight")),
+        *((name, ctypes.c_void_p) for name in ("from", "to", "relation", "nodes", "share", "unit")),
+    )
+
+
+class _Loops:
+    """The loops over the edges of a plan, with what all their calls share.
+
+    Args:
+        tensors: Source, destination, attention, mix, bias, product_score as `edge_attention` takes them.
+        weight: Weight of every sorted edge, or None.
+        share: Share of every sorted edge, [num_edges, heads].
+        unit: Share of a weight of 1, or None.
+    """
+
+    def __init__(
+        self, tensors: Sequence[Tensor], weight: Tensor | None, share: Tensor, unit: Tensor | None, plan: EdgePlan, across: bool, slope: float
+    ) -> None:
+        source, destination, attention, mix, _, product_score = tensors
+        by = plan.by_destination
+        ends = (by.sources.index, by.slot, by.relation, plan.node.offsets)
+        # kept, since the loops only know addresses
+        self._kept = [source, destination, attention, product_score, weight, *ends, share, unit]
+        self._shared = _Shared(source.size(1), across, slope, LARGEST_EXPONENT, *(_address(each) for each in self._kept))
+        self._library = library(attention.size(1), attention.size(1) * attention.size(2))
+        self.threads = torch.get_num_threads()
+        everything = [(slice(0, share.size(0)), slice(0, plan.node.num_groups))]
+        self.blocks = everything if mix is None else [(block.edges, block.nodes) for block in by.blocks]
+        """Edges and nodes that go at once: all, but for what torch has to multiply in between."""
+
+    def __call__(self, name: str, nodes: slice, *arguments: Tensor | int | None) -> None:
+        """Call one of the loops for a block of nodes."""
+        numbers = (nodes.start, nodes.stop, self.threads)
+        plain = (ctypes.c_int64(each) if isinstance(each, int) else _address(each) for each in (*numbers, *arguments))
+        getattr(self._library, name)(ctypes.byref(self._shared), *plain)
+
+    def product(self, edges: slice, nodes: slice, mix: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `key * query` of every edge of a block, and the product term, [n, channels] each."""
+        pairs = mix.new_empty(edges.stop - edges.start, mix.size(1))
+        self("pair", nodes, pairs)
+        return pairs, torch.addmm(bias, pairs, mix.t()).relu_()
+
+
+class CompiledAttention(torch.autograd.Function):
+    """What `edge_attention` says, by compiled loops."""
+
+    @staticmethod
+    def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, Tensor]:
+        *tensors, weight, plan, across, slope = arguments
+        tensors = [None if each is None else each.detach().contiguous() for each in tensors]
+        by, (_, heads, width), mix, bias = plan.by_destination, tensors[2].shape, tensors[3], tensors[4]
+        ordered = None if weight is None else weight.detach().index_select(0, by.order)
+        share = tensors[0].new_empty(by.order.numel(), heads)
+        unit = torch.empty_like(share) if weight is not None and ctx.needs_input_grad[6] else None
+        out = tensors[0].new_zeros(plan.node.num_groups, heads * width)
+        loops = _Loops(tensors, ordered, share, unit, plan, across, slope)
+        for edges, nodes in loops.blocks:
+            product = None if mix is None else loops.product(edges, nodes, mix, bias)[1]
+            loops("forward", nodes, product, out)
+        ctx.plan, ctx.across, ctx.slope = plan, across, slope
+        ctx.save_for_backward(*tensors, ordered, share, unit)
+        in_plan_order = torch.empty_like(share).index_copy_(0, by.order, share)
+        ctx.mark_non_differentiable(in_plan_order)
+        return out, in_plan_order
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        *tensors, ordered, share, unit = ctx.saved_tensors
+        source, destination, attention, mix, bias, score = tensors
+        by = ctx.plan.by_destination
+        loops = _Loops(tensors, ordered, share, unit, ctx.plan, ctx.across, ctx.slope)
+        gradient, alone = gradient.contiguous(), loops.threads == 1
+        # threads may meet at a source, so each edge then has a row of its own
+        of_source = torch.zeros_like(source) if alone else source.new_zeros(share.size(0), source.size(1))
+        of_destination, of_attention = torch.zeros_like(destination), attention.new_zeros(loops.threads, *attention.shape)
+        of_mix, of_bias, of_product_score = (None if each is None else torch.zeros_like(each) for each in (mix, bias, score))
+        of_score, of_weight = torch.empty_like(share), None if unit is None else share.new_empty(share.size(0))
+        for edges, nodes in loops.blocks:
+            pairs, product = (None, None) if mix is None else loops.product(edges, nodes, mix, bias)
+            of_product = None if product is None else torch.empty_like(product)
+            found = (of_source, of_destination, of_attention, of_score, of_weight, of_product)
+            loops("backward", nodes, product, gradient, attention.size(0), *found)
+            if mix is not None:
+                of_product_score.addmm_(of_score[edges].t(), product)
+                of_mix.addmm_(of_product.t(), pairs)
+                of_bias.add_(of_product.sum(dim=0))
+                loops("backward_pair", nodes, of_product @ mix, of_source, of_destination)
+        of_source = of_source if alone else add_up(of_source, by.sources)
+        in_plan_order = None if of_weight is None else torch.empty_like(of_weight).index_copy_(0, by.order, of_weight)
+        found = (of_source, of_destination, of_attention.sum(dim=0), of_mix, of_bias, of_product_score, in_plan_order)
+        return *found, None, None, None
+
+
+def _address(tensor: Tensor | None) -> ctypes.c_void_p:
+    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
