@@ -10,12 +10,22 @@ from torch_geometric.data import Batch
 from torch_geometric.nn import global_mean_pool
 
 from graphfuse.core.schema import EdgeType, GraphSchema
+from graphfuse.nn.groups import Groups
 from graphfuse.nn.typed import project
+from graphfuse.nn.weights import weighted_mean
 
 HIDDEN = 64
 LAYERS = 2
 CLASSES = 2
 Plan = Callable[[Mapping[str, Tensor], Mapping[EdgeType, Tensor]], Mapping[EdgeType, Tensor]]
+
+
+Pool = Callable[[Tensor, Tensor, int], Tensor]
+
+
+def mean_of_samples(x: Tensor, sample: Tensor, num_samples: int) -> Tensor:
+    """Return means by sample, as our readouts do."""
+    return weighted_mean(x, Groups(sample, num_samples, ordered=True))
 
 
 class Network(nn.Module):
@@ -25,13 +35,14 @@ class Network(nn.Module):
         schema: Node types and edge types.
         layer: Makes a layer (x_dict, edge_index_dict) -> x_dict.
         plan: Makes of x_dict and edge_index_dict what the layers take as edge_index_dict.
+        pool: Means of rows by sample: (x, sample of each row, number of samples) -> [number of samples, HIDDEN].
     """
 
     def __init__(
-        self, schema: GraphSchema, layer: Callable[[], nn.Module], plan: Plan = lambda _, edge_index_dict: edge_index_dict
+        self, schema: GraphSchema, layer: Callable[[], nn.Module], plan: Plan = lambda _, index: index, pool: Pool = global_mean_pool
     ) -> None:
         super().__init__()
-        self.plan = plan
+        self.plan, self.pool = plan, pool
         self.project = nn.ModuleDict({name: nn.Linear(channels, HIDDEN) for name, channels in schema.channels_by_node_type.items()})
         self.layers = nn.ModuleList(layer() for _ in range(LAYERS))
         self.head = nn.Linear(HIDDEN, CLASSES)
@@ -42,7 +53,7 @@ class Network(nn.Module):
         edge_index_dict = self.plan(x_dict, batch.edge_index_dict)
         for layer in self.layers:
             x_dict = {name: x.relu() for name, x in layer(x_dict, edge_index_dict).items()}
-        pooled = [global_mean_pool(x, batch[name].batch, batch.num_graphs) for name, x in x_dict.items()]
+        pooled = [self.pool(x, batch[name].batch, batch.num_graphs) for name, x in x_dict.items()]
         return self.head(torch.stack(pooled).sum(dim=0))
 
 

@@ -87,8 +87,7 @@ def _measure(work: str, *, quick: bool) -> Iterator[Row]:
         if moved <= MOVED or quick or last:
             break
         print(f"{work}: the canary moved by {moved:.2f}; once more", flush=True)
-    for row in rows:
-        yield row
+    yield from rows
     if moved > MOVED:
         print(f"{work}: the canary moved by {moved:.2f}", flush=True)
 
@@ -100,7 +99,9 @@ def _kept(results: Path | None) -> dict[str, list[dict]]:
 
 def machine() -> dict[str, str | int]:
     """Return what the figures were measured on."""
-    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
+    model = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), ""
+    )
     return {"cores": os.cpu_count() or 1, "processor": model, "threads": torch.get_num_threads(), "torch": torch.__version__}
 
 

@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from clock import race
 from made import WORK, made_store
-from networks import HIDDEN, Network, Step, check_same, matrix_products
+from networks import HIDDEN, Network, Step, check_same, matrix_products, mean_of_samples
 from rows import Row
 from torch import nn
 from torch_geometric.nn import GATv2Conv, HeteroConv, HGTConv
@@ -65,7 +65,7 @@ def networks(schema: GraphSchema) -> tuple[Network, Network]:
         types = schema.node_types, schema.edge_types
         return RelationalAttention(HIDDEN, HIDDEN, *types, heads=HEADS, product=False, across_relations=False, root=False)
 
-    theirs, ours = Network(schema, stock), Network(schema, fused, partial(EdgePlan.of, schema.edge_types))
+    theirs, ours = Network(schema, stock), Network(schema, fused, partial(EdgePlan.of, schema.edge_types), mean_of_samples)
     ours.project.load_state_dict(theirs.project.state_dict())
     ours.head.load_state_dict(theirs.head.state_dict())
     for mine, other in zip(ours.layers, theirs.layers, strict=True):

@@ -10,6 +10,7 @@ from networks import HIDDEN, Network, Step, check_same, matrix_products
 from rows import Row
 from torch_geometric.nn import HeteroConv, SAGEConv
 
+from graphfuse.core.schema import GraphSchema
 from graphfuse.nn import RelationalMean
 from graphfuse.nn.plan import EdgePlan
 
@@ -48,7 +49,7 @@ def rows(quick: bool) -> Iterator[Row]:
         )
 
 
-def networks(schema) -> tuple[Network, Network]:
+def networks(schema: GraphSchema) -> tuple[Network, Network]:
     """Return our network and PyG's, with the same weights."""
     torch.manual_seed(0)
     theirs = Network(schema, lambda: HeteroConv({kind: SAGEConv((HIDDEN, HIDDEN), HIDDEN) for kind in schema.edge_types}, aggr="sum"))
