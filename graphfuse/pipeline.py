@@ -267,7 +267,7 @@ def analyse(
     # 2. Score.
     predictions = predict_frame(opened, graphs, "test")
     tables = {}
-    with reproducible(threads=opened.threads, fast=opened.fast):
+    with reproducible(threads=opened.threads, fast=opened.fast, kernels=opened.kernels):
         for number, (name, (_, analysis)) in enumerate(plugins.items()):
             progress(number, len(plugins), f"analyse: {name}")
             batches = (graphs.batch(order[start : start + EVALUATION_BATCH]) for start in range(0, len(order), EVALUATION_BATCH))

@@ -146,7 +146,7 @@ def make_attempt(job: Job, attempt: Attempt) -> None:
     peak = meter.peak_mb()
     # 2. Predict: the logits, and how long they take.
     (network,) = open_run(folder, job.allowed).networks
-    with reproducible(threads=settings.threads, fast=settings.fast):
+    with reproducible(threads=settings.threads, fast=settings.fast, kernels=settings.kernels):
         outputs = {split: collect([network], store.batches(split, batch_size=EVALUATION_BATCH)) for split in summary["splits"]}
         seconds = predict_seconds(network, store, "test")
     write_outputs(attempt.outputs_file(out), outputs)

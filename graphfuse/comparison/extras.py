@@ -143,4 +143,4 @@ def _question(setting: Setting, row: Row) -> Question:
 
 def _as_in_training(setting: Setting) -> Any:
     train = shared_training(setting.experiment)
-    return reproducible(threads=train.threads, fast=train.fast)
+    return reproducible(threads=train.threads, fast=train.fast, kernels=train.kernels)

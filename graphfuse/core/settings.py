@@ -45,6 +45,8 @@ class TrainSettings(StageSettings):
     """Torch threads; 0 leaves torch's choice."""
     fast: bool = False
     """Give up repeatable results for speed (deterministic algorithms off); the receipt says so."""
+    kernels: Literal["torch", "compiled"] = "torch"
+    """What attends along edges on a CPU: PyTorch, or loops compiled on this machine (needs a C++ compiler; only the last bits differ)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The optional compiled loops of `edge_attention`: built on this machine from the package's own source, and only if asked for.
 
-`train.kernels: compiled` asks for them in training and in all that is done with the run; `with kernels("compiled")` anywhere else.
+`train.kernels: compiled` asks for them in training and in all that is done with the run; `with attend_by("compiled")` anywhere else.
 They serve float32 on a CPU; everything else goes the pure way of PyTorch, from which they differ in the last bits. What was built
 lies under `kernels` in the cache folder (`GRAPHFUSE_CACHE`, default `~/.cache/graphfuse`), by a digest of source, compiler and CPU.
 """
@@ -33,7 +33,7 @@ _chosen: ContextVar[Kernels] = ContextVar("kernels", default="torch")
 
 
 @contextmanager
-def kernels(name: Kernels) -> Iterator[None]:
+def attend_by(name: Kernels) -> Iterator[None]:
     """Use the loops compiled here, or those of PyTorch, meanwhile.
 
     Raises:
@@ -50,7 +50,9 @@ def kernels(name: Kernels) -> Iterator[None]:
 
 def fits(tensors: Sequence[Tensor | None]) -> bool:
     """Return whether the compiled loops are asked for, and can work on these tensors."""
-    return _chosen.get() == "compiled" and all(each is None or (each.dtype == torch.float32 and each.device.type == "cpu") for each in tensors)
+    return _chosen.get() == "compiled" and all(
+        each is None or (each.dtype == torch.float32 and each.device.type == "cpu") for each in tensors
+    )
 
 
 def has_compiler() -> bool:
@@ -100,6 +102,8 @@ def library(heads: int, channels: int) -> ctypes.CDLL:
 
 
 def _find() -> tuple[str, ...] | None:
+    if os.name != "posix":  # where options and libraries look otherwise
+        return None
     named = shlex.split(os.environ.get("CXX", ""))
     candidates = [named] if named else [["g++"], ["clang++"], ["c++"]]
     return next((tuple(each) for each in candidates if shutil.which(each[0])), None)
@@ -115,7 +119,9 @@ def _folder() -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.stat()
     if found.st_uid != os.getuid() or found.st_mode & 0o022:
-        raise ConfigError(f"{folder} must belong to you, and nobody else may write to it. Repair it, or name another folder in GRAPHFUSE_CACHE.")
+        raise ConfigError(
+            f"{folder} must belong to you, and nobody else may write to it. Repair it, or name another folder in GRAPHFUSE_CACHE."
+        )
     return folder
 
 

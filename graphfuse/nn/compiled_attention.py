@@ -2,7 +2,7 @@
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -12,6 +12,21 @@ from graphfuse.nn.compiled import library
 from graphfuse.nn.groups import add_up
 from graphfuse.nn.plan import EdgePlan
 from graphfuse.nn.weights import LARGEST_EXPONENT
+
+
+def attend(tensors: Sequence[Tensor | None], plan: EdgePlan, *, across_relations: bool, slope: float) -> tuple[Tensor, Tensor]:
+    """Return what `edge_attention` returns.
+
+    Args:
+        tensors: Source, destination, attention, mix, bias, product_score and weight; float32, on the CPU.
+        plan: Where edges find their slots.
+        across_relations: One softmax per node; else one per destination slot.
+        slope: Of the leaky rectifier.
+
+    Raises:
+        ConfigError: If the loops have to be compiled and cannot be.
+    """
+    return cast("tuple[Tensor, Tensor]", _CompiledAttention.apply(*tensors, plan, across_relations, slope))
 
 
 class _Shared(ctypes.Structure):
@@ -36,7 +51,14 @@ class _Loops:
     """
 
     def __init__(
-        self, tensors: Sequence[Tensor], weight: Tensor | None, share: Tensor, unit: Tensor | None, plan: EdgePlan, across: bool, slope: float
+        self,
+        tensors: Sequence[Tensor],
+        weight: Tensor | None,
+        share: Tensor,
+        unit: Tensor | None,
+        plan: EdgePlan,
+        across: bool,
+        slope: float,
     ) -> None:
         source, destination, attention, mix, _, product_score = tensors
         by = plan.by_destination
@@ -63,9 +85,7 @@ class _Loops:
         return pairs, torch.addmm(bias, pairs, mix.t()).relu_()
 
 
-class CompiledAttention(torch.autograd.Function):
-    """What `edge_attention` says, by compiled loops."""
-
+class _CompiledAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, Tensor]:
         *tensors, weight, plan, across, slope = arguments

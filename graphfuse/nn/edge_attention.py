@@ -14,8 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from graphfuse.nn import compiled
-from graphfuse.nn.compiled_attention import CompiledAttention
+from graphfuse.nn import compiled, compiled_attention
 from graphfuse.nn.groups import Groups, add_up
 from graphfuse.nn.plan import EdgeBlock, EdgePlan
 from graphfuse.nn.weights import softmax_gradient, softmax_shares
@@ -56,7 +55,7 @@ def edge_attention(
     """
     tensors = (source, destination, scoring.attention, scoring.mix, scoring.bias, scoring.product_score, weight)
     if compiled.fits(tensors):
-        return cast("tuple[Tensor, Tensor]", CompiledAttention.apply(*tensors, plan, across_relations, SLOPE))
+        return compiled_attention.attend(tensors, plan, across_relations=across_relations, slope=SLOPE)
     return cast("tuple[Tensor, Tensor]", _EdgeAttention.apply(*tensors, plan, across_relations))
 
 

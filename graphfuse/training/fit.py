@@ -64,7 +64,7 @@ def fit(
     """
     out = Path(out)
     validated = _check(store, task, settings)
-    with locked(out), reproducible(threads=settings.threads, fast=settings.fast):
+    with locked(out), reproducible(threads=settings.threads, fast=settings.fast, kernels=settings.kernels):
         inputs = describe_inputs(store, experiment, settings)
         if begin(out, inputs, resume):
             read_receipt(out)

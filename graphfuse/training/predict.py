@@ -82,7 +82,7 @@ def predict_frame(run: Run, store: GraphStore, split: str | None = None) -> pd.D
 
 def predict_batches(run: Run, batches: Iterable[Batch], samples: pd.DataFrame) -> pd.DataFrame:
     """Return one row per sample of some batches, as `predict_frame` does; `position` in a batch names the row in `samples`."""
-    with reproducible(threads=run.threads, fast=run.fast):
+    with reproducible(threads=run.threads, fast=run.fast, kernels=run.kernels):
         outputs = collect(run.networks, batches)
     return prediction_table(run.task, run.target, samples, outputs)
 

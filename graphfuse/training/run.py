@@ -1,5 +1,6 @@
 """A trained run on disk, opened without running anything that it says."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from graphfuse.core.files import read_json
 from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.sockets import Task
 from graphfuse.core.tables import State
+from graphfuse.nn.compiled import Kernels, has_compiler
 from graphfuse.nn.fusion import FusionNetwork
 from graphfuse.store.writer import read_state
 from graphfuse.training.network import build_network, load_weights
@@ -34,6 +36,8 @@ class Run:
     threads: int
     """Torch threads of training; predictions use as many, so that they are the evaluation's to the last bit."""
     fast: bool
+    kernels: Kernels
+    """What attended in training; predictions use the same, if this machine has a compiler."""
     metrics: dict[str, Any]
     """What `metrics.json` holds."""
 
@@ -65,7 +69,7 @@ def open_run(path: Path | str, allowed: tuple[str, ...] = ()) -> Run:
     try:
         schema, target = GraphSchema.from_json(schemas["schema"]), TargetSchema.from_json(schemas["target"])
         sections, seeds = (experiment["model"], experiment["task"]), tuple(int(seed) for seed in receipt["train"]["seeds"])
-        threads, fast = int(receipt["threads"]), not receipt["deterministic"]
+        threads, fast, kernels = int(receipt["threads"]), not receipt["deterministic"], receipt["train"].get("kernels", "torch")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"{path} must be as train writes it ({str(error)[:80]}). Train again into a new folder.") from error
     model, task = build("models", sections[0], "model", allowed), build("tasks", sections[1], "task", allowed)
@@ -85,5 +89,18 @@ def open_run(path: Path | str, allowed: tuple[str, ...] = ()) -> Run:
         seeds=seeds,
         threads=threads,
         fast=fast,
+        kernels=_kernels(path, kernels),
         metrics=read_json(path / "metrics.json"),
     )
+
+
+def _kernels(path: Path, asked: object) -> Kernels:
+    """Return what is to attend: what did in training, or else PyTorch, so that a run can be used where there is no compiler."""
+    if asked == "torch":
+        return "torch"
+    if asked != "compiled":
+        raise IntegrityError(f"{path} must be as train writes it (kernels {str(asked)[:40]}). Train again into a new folder.")
+    if has_compiler():
+        return "compiled"
+    warnings.warn(f"{path} was trained with compiled kernels; this machine has no compiler, so the last bits may differ.", stacklevel=3)
+    return "torch"

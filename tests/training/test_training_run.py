@@ -5,11 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from toy_training import CHANNELS, SCHEMA, SETTINGS, SPLITS, contents, made_store, train
+from toy_training import CHANNELS, EXPERIMENT, SCHEMA, SETTINGS, SPLITS, contents, made_store, train
 
+from graphfuse.core.build import build
 from graphfuse.core.errors import InputError, IntegrityError, UnsafeError
 from graphfuse.core.files import read_json, unpack_strings, write_json
 from graphfuse.core.schema import GraphSchema
+from graphfuse.nn.compiled import has_compiler
 from graphfuse.store.frames import read_frame
 from graphfuse.training.predict import collect, predict_frame
 from graphfuse.training.run import open_run
@@ -152,3 +154,38 @@ def test_weights_of_another_model_are_refused(copy):
 
 def test_the_experiment_is_kept_as_plain_json(folder):
     assert json.loads((folder / "experiment.json").read_text())["model"]["name"] == "toy_training:ToyFusion"
+
+
+@pytest.mark.skipif(not has_compiler(), reason="there is no C++ compiler on this machine")
+def test_compiled_kernels_are_noted_and_used_again(store, tmp_path, monkeypatch):
+    section = {"name": "relational_attention"}
+    runs, model = {}, build("models", section, "model")
+    for kernels in ("torch", "compiled"):
+        settings = replace(SETTINGS, epochs=2, seeds=(0,), kernels=kernels)
+        train(store, tmp_path / kernels, settings, model=model, experiment={**EXPERIMENT, "model": section})
+        runs[kernels] = open_run(tmp_path / kernels)
+        evaluated = read_frame(tmp_path / kernels / "predictions-test.parquet")
+        pd.testing.assert_frame_equal(predict_frame(runs[kernels], store, "test"), evaluated, check_exact=True)
+    assert [run.kernels for run in runs.values()] == ["torch", "compiled"]
+    assert read_json(tmp_path / "compiled" / "receipt.json")["train"]["kernels"] == "compiled"
+    pd.testing.assert_frame_equal(*(predict_frame(run, store, "test") for run in runs.values()), rtol=1e-3)
+    # without a compiler the run can still be used
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.warns(UserWarning, match="this machine has no compiler"):
+        elsewhere = open_run(tmp_path / "compiled")
+    assert elsewhere.kernels == "torch"
+    pd.testing.assert_frame_equal(predict_frame(elsewhere, store, "test"), evaluated, rtol=1e-4)
+
+
+def test_a_run_that_names_other_kernels_is_refused(copy):
+    receipt = read_json(copy / "receipt.json")
+    write_json(copy / "receipt.json", {**receipt, "train": {**receipt["train"], "kernels": "mine"}})
+    with pytest.raises(IntegrityError, match="kernels mine"):
+        open_run(copy, ALLOWED)
+
+
+def test_a_run_older_than_the_choice_of_kernels_attends_by_pytorch(copy):
+    receipt = read_json(copy / "receipt.json")
+    del receipt["train"]["kernels"]
+    write_json(copy / "receipt.json", receipt)
+    assert open_run(copy, ALLOWED).kernels == "torch"
