@@ -81,8 +81,8 @@ def mean_intervals(values: npt.ArrayLike, seed: int = 0, draws: int = 1000, leve
 
     Columns are resampled together, so that the interval of a difference of columns is a paired one
     (Efron and Tibshirani, An Introduction to the Bootstrap, 1993). Rows with a NaN are left out. Of more than `MOST_DRAWN` rows,
-    neighbours are drawn together, in so many groups: the interval is the same to a few percent of its width, and takes the same time
-    for any number of rows.
+    so many groups made by chance are resampled instead: the interval is as wide, and takes the same time for any number of rows.
+    By chance, since neighbours may be alike (rows sorted by class, say), and groups of them would widen it.
 
     Args:
         values: One row per sample.  [num_samples, num_columns]
@@ -100,7 +100,8 @@ def mean_intervals(values: npt.ArrayLike, seed: int = 0, draws: int = 1000, leve
         return np.full((columns, 3), np.nan)
     groups = min(rows, MOST_DRAWN)
     starts = np.arange(groups) * rows // groups
-    sums, sizes = np.add.reduceat(table, starts), np.diff(starts, append=rows)
+    mixed = table if rows == groups else table[np.random.default_rng(seed).permutation(rows)]
+    sums, sizes = np.add.reduceat(mixed, starts), np.diff(starts, append=rows)
     times = _times_drawn(groups, draws, seed)
     low, high = np.quantile(times @ sums / (times @ sizes)[:, None], [(1 - level) / 2, (1 + level) / 2], axis=0)
     return np.stack([table.mean(axis=0), low, high], axis=1)
