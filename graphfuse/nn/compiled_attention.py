@@ -116,22 +116,24 @@ class _CompiledAttention(torch.autograd.Function):
         # threads may meet at a source, so each edge then has a row of its own
         of_source = torch.zeros_like(source) if alone else source.new_zeros(share.size(0), source.size(1))
         of_destination, of_attention = torch.zeros_like(destination), attention.new_zeros(loops.threads, *attention.shape)
-        of_mix, of_bias, of_product_score = (None if each is None else torch.zeros_like(each) for each in (mix, bias, score))
+        of_product_term = [None if each is None else torch.zeros_like(each) for each in (mix, bias, score)]
         of_score, of_weight = torch.empty_like(share), None if unit is None else share.new_empty(share.size(0))
         for edges, nodes in loops.blocks:
-            pairs, product = (None, None) if mix is None else loops.product(edges, nodes, mix, bias)
-            of_product = None if product is None else torch.empty_like(product)
-            found = (of_source, of_destination, of_attention, of_score, of_weight, of_product)
-            loops("backward", nodes, product, gradient, attention.size(0), *found)
-            if mix is not None:
-                of_product_score.addmm_(of_score[edges].t(), product)
-                of_mix.addmm_(of_product.t(), pairs)
-                of_bias.add_(of_product.sum(dim=0))
-                loops("backward_pair", nodes, of_product @ mix, of_source, of_destination)
+            found = (gradient, attention.size(0), of_source, of_destination, of_attention, of_score, of_weight)
+            if mix is None:
+                loops("backward", nodes, None, *found, None)
+                continue
+            pairs, product = loops.product(edges, nodes, mix, bias)
+            of_product = torch.empty_like(product)
+            loops("backward", nodes, product, *found, of_product)
+            of_mix, of_bias, of_product_score = of_product_term
+            of_mix.addmm_(of_product.t(), pairs)
+            of_bias.add_(of_product.sum(dim=0))
+            of_product_score.addmm_(of_score[edges].t(), product)
+            loops("backward_pair", nodes, of_product @ mix, of_source, of_destination)
         of_source = of_source if alone else add_up(of_source, by.sources)
         in_plan_order = None if of_weight is None else torch.empty_like(of_weight).index_copy_(0, by.order, of_weight)
-        found = (of_source, of_destination, of_attention.sum(dim=0), of_mix, of_bias, of_product_score, in_plan_order)
-        return *found, None, None, None
+        return of_source, of_destination, of_attention.sum(dim=0), *of_product_term, in_plan_order, None, None, None
 
 
 def _address(tensor: Tensor | None) -> ctypes.c_void_p:

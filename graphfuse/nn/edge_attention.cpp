@@ -15,6 +15,8 @@
 namespace {
 
 constexpr int64_t WIDTH = CHANNELS / HEADS;
+constexpr int64_t AHEAD = 8;  // edges by which rows are fetched before they are needed
+constexpr int64_t LINE = 16;  // floats in a line of the cache
 constexpr float NOTHING = -std::numeric_limits<float>::infinity();
 
 }  // namespace
@@ -66,6 +68,14 @@ inline void by_group(const Edges& edges, int64_t node, Work work) {
             for (next = first + 1; next < end && edges.to[next] == edges.to[first];) ++next;
         work(first, next);
     }
+}
+
+// Have the row that an edge a little ahead finds in a table of sources, or in their gradients, brought into the cache: rows
+// lie anywhere, and waiting for them took longer than all else.
+template <int writing = 0>
+inline void fetch(const Edges& edges, const float* table, int64_t edge) {
+    const float* row = table + edges.from[edge] * edges.stride;
+    for (int64_t c = 0; c < CHANNELS; c += LINE) __builtin_prefetch(row + c, writing);
 }
 
 inline float dot(const float* left, const float* right, int64_t size) {
@@ -143,6 +153,7 @@ extern "C" void pair(const Edges& edges, int64_t first, int64_t last, int64_t th
     const int64_t begin = edges.nodes[first];
     in_parts(edges, first, last, threads, [&](int64_t start, int64_t end, int64_t) {
         for (int64_t e = edges.nodes[start]; e < edges.nodes[end]; ++e) {
+            if (e + AHEAD < edges.nodes[end]) fetch(edges, edges.source + CHANNELS, e + AHEAD);
             const float* key = edges.source + edges.from[e] * edges.stride + CHANNELS;
             const float* query = edges.destination + edges.to[e] * edges.stride + CHANNELS;
             for (int64_t c = 0; c < CHANNELS; ++c) pairs[(e - begin) * CHANNELS + c] = key[c] * query[c];
@@ -154,10 +165,12 @@ extern "C" void pair(const Edges& edges, int64_t first, int64_t last, int64_t th
 extern "C" void forward(const Edges& edges, int64_t first, int64_t last, int64_t threads, const float* product, float* out) {
     const int64_t begin = edges.nodes[first];
     in_parts(edges, first, last, threads, [&](int64_t start, int64_t end, int64_t) {
-        for (int64_t e = edges.nodes[start]; e < edges.nodes[end]; ++e)
-            score(edges, e, product ? product + (e - begin) * CHANNELS : nullptr, edges.share + e * HEADS);
         for (int64_t node = start; node < end; ++node) {
             float received[CHANNELS] = {};
+            for (int64_t e = edges.nodes[node]; e < edges.nodes[node + 1]; ++e) {
+                if (e + AHEAD < edges.nodes[end]) fetch(edges, edges.source, e + AHEAD);
+                score(edges, e, product ? product + (e - begin) * CHANNELS : nullptr, edges.share + e * HEADS);
+            }
             by_group(edges, node, [&](int64_t from, int64_t to) { softmax(edges, from, to); });
             for (int64_t e = edges.nodes[node]; e < edges.nodes[node + 1]; ++e) {
                 const float* value = edges.source + edges.from[e] * edges.stride;
@@ -188,6 +201,10 @@ extern "C" void backward(const Edges& edges, int64_t first, int64_t last, int64_
             by_group(edges, node, [&](int64_t from, int64_t to) {
                 float mean[HEADS] = {};
                 for (int64_t e = from; e < to; ++e) {
+                    if (e + AHEAD < edges.nodes[end]) {
+                        fetch(edges, edges.source, e + AHEAD);
+                        if (threads == 1) fetch<1>(edges, of_source, e + AHEAD);
+                    }
                     const float* value = edges.source + edges.from[e] * edges.stride;
                     const float* more = product ? product + (e - begin) * CHANNELS : nullptr;
                     float message[CHANNELS];
@@ -233,6 +250,10 @@ extern "C" void backward_pair(const Edges& edges, int64_t first, int64_t last, i
     const int64_t begin = edges.nodes[first];
     in_parts(edges, first, last, threads, [&](int64_t start, int64_t end, int64_t) {
         for (int64_t e = edges.nodes[start]; e < edges.nodes[end]; ++e) {
+            if (e + AHEAD < edges.nodes[end]) {
+                fetch(edges, edges.source + CHANNELS, e + AHEAD);
+                if (threads == 1) fetch<1>(edges, of_source + CHANNELS, e + AHEAD);
+            }
             const float* key = edges.source + edges.from[e] * edges.stride + CHANNELS;
             const float* query = edges.destination + edges.to[e] * edges.stride + CHANNELS;
             const float* found = of_pair + (e - begin) * CHANNELS;
