@@ -3,7 +3,10 @@
 All functions take `rgb` [n, S, S, 3] in 0..1 or maps [n, S, S] and give features of about unit size, [n, k].
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 
 from graphfuse.core.tables import FloatArray
 
@@ -26,37 +29,59 @@ def hue_saturation(rgb: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]
     return ((hue / 6) % 1).astype(np.float32, copy=False), chroma, value
 
 
-def weighted_histogram(place: FloatArray, weight: FloatArray, bins: int, *, cyclic: bool) -> FloatArray:
-    """Return a histogram with linear interpolation between neighbouring bins; `place` in bins.  [n, bins]."""
-    count = len(place)
-    low = np.floor(place).astype(np.int64)
-    share = (place - low).astype(np.float32)
-    offset = (np.arange(count) * bins)[:, None]
-    total = np.zeros(count * bins)
-    for position, part in ((low, 1 - share), (low + 1, share)):
-        position = position % bins if cyclic else np.clip(position, 0, bins - 1)
-        flat = (position.reshape(count, -1) + offset).ravel()
-        total += np.bincount(flat, weights=(part * weight).reshape(count, -1).ravel(), minlength=count * bins)
-    return total.reshape(count, bins).astype(np.float32)
+class Histograms:
+    """Histograms over the same places of pixels, with linear interpolation between neighbouring bins.
 
-
-def colour(rgb: FloatArray, hues: tuple[FloatArray, FloatArray, FloatArray], weight: FloatArray) -> FloatArray:
-    """Return hue, lightness-of-colour and grey histograms under a pixel weight, and the weighted mean colour and deviation.
-
-    `hues` is what `hue_saturation` gave.  [n, 2 * HUES + GREYS + 6].
+    Args:
+        place: Where each pixel lies, from 0 to `bins` if cyclic, else to `bins - 1`; what lies beyond must weigh nothing.  [n, ...]
+        bins: Number of bins.
+        cyclic: The first bin is the last one's neighbour.
     """
-    hue, chroma, value = hues
-    size = weight.shape[1] * weight.shape[2]
-    total = weight.reshape(len(weight), -1).sum(axis=1)[:, None] + 1e-3 * size
+
+    def __init__(self, place: FloatArray, bins: int, *, cyclic: bool) -> None:
+        place = place.reshape(len(place), -1)
+        self._bins = bins
+        self._slots = place.astype(np.int64)  # rounds down: no place is below 0
+        self._share = place - self._slots.astype(np.float32)
+        self._rest = 1 - self._share
+        if cyclic:
+            self._slots[self._slots == bins] = 0  # a remainder would cost ten times as much
+        else:
+            np.minimum(self._slots, bins - 1, out=self._slots)
+        self._cyclic = cyclic
+        self._slots += (np.arange(len(place)) * bins)[:, None]
+
+    def of(self, weight: FloatArray) -> FloatArray:
+        """Return the histogram under a weight per pixel.  [n, ...] -> [n, bins]."""
+        weight = weight.reshape(self._slots.shape)
+        total, above = self._sums(self._rest * weight), self._sums(self._share * weight)
+        total[:, 1:] += above[:, :-1]
+        if self._cyclic:
+            total[:, 0] += above[:, -1]
+        return total.astype(np.float32)
+
+    def _sums(self, weight: FloatArray) -> npt.NDArray[np.float64]:
+        return np.bincount(self._slots.ravel(), weights=weight.ravel(), minlength=len(weight) * self._bins).reshape(-1, self._bins)
+
+
+def colours(rgb: FloatArray, weights: Sequence[FloatArray]) -> FloatArray:
+    """Return hue, lightness-of-colour and grey histograms under each pixel weight, and the weighted mean colour and deviation.
+
+    [n, len(weights) * (2 * HUES + GREYS + 6)].
+    """
+    hue, chroma, value = hue_saturation(rgb)
     bright = np.clip((value - 0.35) / 0.4, 0, 1)  # brown and orange share a hue
-    parts = [
-        weighted_histogram(hue * HUES, weight * chroma * bright, HUES, cyclic=True),
-        weighted_histogram(hue * HUES, weight * chroma * (1 - bright), HUES, cyclic=True),
-        weighted_histogram(value * (GREYS - 1), weight * (1 - chroma) ** 2, GREYS, cyclic=False),
-    ]
-    mean = np.einsum("nijc,nij->nc", rgb, weight) / total
-    spread = np.sqrt(np.maximum(np.einsum("nijc,nijc,nij->nc", rgb, rgb, weight) / total - mean**2, 0))
-    return np.concatenate([*(np.sqrt(part / total) for part in parts), mean, spread], axis=1)
+    dark, pale = 1 - bright, (1 - chroma) ** 2
+    hues, greys = Histograms(hue * HUES, HUES, cyclic=True), Histograms(value * (GREYS - 1), GREYS, cyclic=False)
+    features = []
+    for weight in weights:
+        total = weight.reshape(len(weight), -1).sum(axis=1)[:, None] + 1e-3 * weight[0].size
+        strong = weight * chroma
+        parts = [hues.of(strong * bright), hues.of(strong * dark), greys.of(weight * pale)]
+        mean = np.einsum("nijc,nij->nc", rgb, weight) / total
+        spread = np.sqrt(np.maximum(np.einsum("nijc,nijc,nij->nc", rgb, rgb, weight) / total - mean**2, 0))
+        features += [*(np.sqrt(part / total) for part in parts), mean, spread]
+    return np.concatenate(features, axis=1)
 
 
 def foreground(rgb: FloatArray) -> FloatArray:
@@ -89,13 +114,15 @@ def shape(mask: FloatArray) -> FloatArray:
     relative = radius / reach[:, None, None]
     inside = (relative <= 1).astype(np.float32)
     # 1. Radial profile: share of each ring that is covered (a ring is empty inside, a star thins out).
-    covered = weighted_histogram(relative * (RADII - 1), mask * inside, RADII, cyclic=False)
-    possible = weighted_histogram(relative * (RADII - 1), inside, RADII, cyclic=False) + 1e-3
+    rings = Histograms(relative * (RADII - 1), RADII, cyclic=False)
+    covered = rings.of(mask * inside)
+    possible = rings.of(inside) + 1e-3
     profile = covered / possible
     # 2. Circular harmonics of the mass by angle, over the whole and over the outer part.
+    directions = Histograms(angle * ANGLES, ANGLES, cyclic=True)
     rounds = []
     for part in (mask * inside, mask * inside * (relative > 0.6)):
-        by_angle = weighted_histogram(angle * ANGLES, part * relative, ANGLES, cyclic=True)
+        by_angle = directions.of(part * relative)
         strength = np.abs(np.fft.rfft(by_angle, axis=1))
         rounds.append(np.sqrt(strength[:, 1 : HARMONICS + 1] / (strength[:, :1] + 1e-2)))
     # 3. Second moments: long or round.
@@ -128,7 +155,7 @@ def edges(grey: FloatArray) -> FloatArray:
     cuts = [(slice(None), slice(None))] + [
         (rows, cols) for rows in (slice(half), slice(half, None)) for cols in (slice(half), slice(half, None))
     ]
-    parts = [weighted_histogram(turn[:, r, c] * ORIENTATIONS, strength[:, r, c], ORIENTATIONS, cyclic=True) for r, c in cuts]
+    parts = [Histograms(turn[:, r, c] * ORIENTATIONS, ORIENTATIONS, cyclic=True).of(strength[:, r, c]) for r, c in cuts]
     histograms = [np.sqrt(part / (part.sum(axis=1, keepdims=True) + 1.0)) for part in parts]
     return np.concatenate([*histograms, _texture(grey)], axis=1)
 
