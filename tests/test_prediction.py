@@ -1,6 +1,7 @@
 """A predictor gives rows that a program holds what the command gives a file of them."""
 
 import contextlib
+import re
 import shutil
 from pathlib import Path
 
@@ -63,6 +64,16 @@ def test_the_test_rows_get_the_numbers_of_the_evaluation_to_the_last_bit(folder:
     evaluated = pd.read_parquet(folder / "run" / "predictions-test.parquet")
     pd.testing.assert_frame_equal(predictions, evaluated, check_exact=True)
     assert len(quarantine) == 0
+
+
+def test_a_run_without_edges_predicts_rows_as_it_was_evaluated(folder: Path) -> None:
+    (folder / "plain.yaml").write_text(
+        re.sub(r"edges: .*", "edges: []", EXPERIMENT).replace("relational_mean, hidden_channels: 8", "concat"), encoding="utf-8"
+    )
+    gf.convert(folder / "plain.yaml", folder / "plain-store")
+    gf.train(folder / "plain.yaml", folder / "plain-store", folder / "plain-run")
+    predictions, _ = gf.open_predictor(folder / "plain-run", folder=folder).predict(posts(folder))
+    pd.testing.assert_frame_equal(predictions, pd.read_parquet(folder / "plain-run" / "predictions-test.parquet"), check_exact=True)
 
 
 def test_a_file_of_the_same_rows_gets_the_same_answers_and_the_same_quarantine(folder: Path, predictor: Predictor) -> None:

@@ -5,15 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from torch_geometric.data import Batch
 
 from graphfuse.config import Experiment
-from graphfuse.conversion.chunk import Chunk
 from graphfuse.conversion.finish import check_nothing_lost
 from graphfuse.conversion.fit import Fitted
 from graphfuse.conversion.recipe import Recipe
@@ -24,9 +22,9 @@ from graphfuse.core.cache import without_cache
 from graphfuse.core.progress import Progress
 from graphfuse.core.schema import GraphSchema, edge_name
 from graphfuse.core.sockets import Rows
-from graphfuse.core.tables import IntArray
+from graphfuse.store.arrays import joined
 from graphfuse.store.batching import in_order
-from graphfuse.store.columns import Shard
+from graphfuse.store.columns import Shard, edge_ends, shard_of
 from graphfuse.store.gather import gather
 from graphfuse.store.graph_store import GraphStore, open_store
 from graphfuse.store.pyg import to_batch
@@ -63,7 +61,11 @@ class NewRows:
         check_nothing_lost(manifest, chunk.samples, quarantine)
         # an entity is a node like any other here: what rows share is not worth a table of its own
         schema = replace(self._job.fitted.schema, entity_types=())
-        shard = _shard(chunk, schema, self._job.recipe.settings.dtype)
+        # the columns that a store would hold, features rounded alike
+        dtype = self._job.recipe.settings.dtype
+        arrays = shard_arrays(schema, num_samples=len(chunk.samples), nodes=chunk.nodes, edges=chunk.edges, y=chunk.y, dtype=dtype)
+        weighted = [name for name in map(edge_name, schema.edge_types) if f"{name}.weight" in arrays]
+        shard = shard_of(arrays, schema, weighted, flat=joined)
         return Graphs(samples=chunk.samples, quarantine=quarantine, shard=shard, schema=schema)
 
 
@@ -80,35 +82,10 @@ class Graphs:
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
         """Yield the samples in their order; what a store of them would give."""
-        kinds = {node_type: number for number, node_type in enumerate(self.schema.node_types)}
-        ends = np.array([[kinds[edge_type[end]] for edge_type in self.schema.edge_types] for end in (0, 2)], dtype=np.int64)
+        ends = edge_ends(self.schema)
         for positions in in_order(np.arange(len(self.samples)), batch_size):
             columns = gather([self.shard], np.zeros_like(positions), positions, ends)
             yield to_batch(columns, positions, self.schema, {})
-
-
-def _shard(chunk: Chunk, schema: GraphSchema, dtype: str) -> Shard:
-    """Return the columns that a store would hold, features rounded alike."""
-    arrays: dict[str, Any] = shard_arrays(
-        schema, num_samples=len(chunk.samples), nodes=chunk.nodes, edges=chunk.edges, y=chunk.y, dtype=dtype
-    )
-    names = [edge_name(edge_type) for edge_type in schema.edge_types]
-    pointers, pointer_starts = _joined([arrays[f"{name}.ptr"] for name in (*schema.node_types, *names)])
-    index, index_starts = _joined([ends for name in names for ends in arrays[f"{name}.index"]])
-    return Shard(
-        pointers=pointers,
-        pointer_starts=pointer_starts,
-        nodes=[arrays[f"{node_type}.x"] for node_type in schema.node_types],
-        index=index,
-        index_starts=index_starts,
-        weights={position: arrays[f"{name}.weight"] for position, name in enumerate(names) if f"{name}.weight" in arrays},
-        y=arrays.get("y"),
-    )
-
-
-def _joined(arrays: list[npt.NDArray[Any]]) -> tuple[npt.NDArray[Any], IntArray]:
-    """Return all vectors in one, and where each begins in it."""
-    return np.concatenate(arrays), np.cumsum([0, *(len(array) for array in arrays[:-1])])
 
 
 def _parts(run: "Run", allowed: tuple[str, ...]) -> tuple[Experiment, Recipe, Fitted]:

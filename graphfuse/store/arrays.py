@@ -2,7 +2,6 @@
 
 import json
 import math
-import mmap
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from safetensors.numpy import save
 
 from graphfuse.core.errors import IntegrityError
@@ -50,9 +50,10 @@ def map_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
             twice, arrays that overlap, leave holes or do not end at the file's end).
     """
     try:
-        with path.open("rb") as file:
-            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as error:  # ValueError: an empty file
+        # mmap.mmap would keep each file open, and a process may have some thousand files open at most
+        with pa.memory_map(str(path)) as file:
+            content = file.read_buffer()
+    except (OSError, ValueError) as error:  # ValueError: a path that is not text
         raise IntegrityError(f"{path} must be a readable file ({error}). Repeat the command that made it.") from error
     try:
         return _views(content)
@@ -79,24 +80,31 @@ def span(arrays: Sequence[npt.NDArray[Any]]) -> tuple[npt.NDArray[Any], npt.NDAr
         arrays: Arrays of one element type from one `map_arrays`.
     """
     if not arrays:
-        return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64)
+        return joined(arrays)
     size = arrays[0].itemsize
     addresses = np.array([array.ctypes.data for array in arrays], dtype=np.int64)
     first = int(addresses.argmin())
     starts, strange = np.divmod(addresses - addresses[first], size)
     if strange.any():  # a header of odd length can put arrays between the steps of one another
-        return np.concatenate([array.ravel() for array in arrays]), np.cumsum([0, *(array.size for array in arrays[:-1])])
+        return joined(arrays)
     length = int(max(start + array.size for start, array in zip(starts, arrays, strict=True)))
     return np.lib.stride_tricks.as_strided(arrays[first].ravel(), shape=(length,), strides=(size,), writeable=False), starts
 
 
-def _views(content: mmap.mmap) -> dict[str, npt.NDArray[Any]]:
+def joined(arrays: Sequence[npt.NDArray[Any]]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Return what `span` does, of arrays that may lie anywhere, in a copy."""
+    if not arrays:
+        return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64)
+    return np.concatenate([array.ravel() for array in arrays]), np.cumsum([0, *(array.size for array in arrays[:-1])])
+
+
+def _views(content: pa.Buffer) -> dict[str, npt.NDArray[Any]]:
     if len(content) < 8:
         raise ValueError(f"{len(content)} bytes are too few")
-    length = int.from_bytes(content[:8], "little")
+    length = int.from_bytes(content[:8].to_pybytes(), "little")
     if length > min(LARGEST_HEADER, len(content) - 8):
         raise ValueError("the header is longer than the file")
-    header = json.loads(content[8 : 8 + length], object_pairs_hook=_once)
+    header = json.loads(content[8 : 8 + length].to_pybytes(), object_pairs_hook=_once)
     header.pop("__metadata__", None)
     start = 8 + length
     views = {}

@@ -1,6 +1,6 @@
 """The columns of one shard, memory-mapped."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphfuse.core.errors import IntegrityError
-from graphfuse.core.schema import edge_name
+from graphfuse.core.schema import GraphSchema, edge_name
 from graphfuse.core.tables import IntArray
 from graphfuse.store.arrays import map_arrays, read_soon, span
 from graphfuse.store.index import StoreIndex
@@ -64,7 +64,6 @@ def open_shard(
         read_soon(verified(folder, shard_file(record["number"]), index.files, digest=False))
     path = verified(folder, shard_file(record["number"]), index.files, digest=digest)
     arrays = map_arrays(path)
-    names = [edge_name(edge_type) for edge_type in schema.edge_types]
     try:
         check_layout(arrays, shard_layout(schema, record))
         if digest:
@@ -72,21 +71,46 @@ def open_shard(
             _check_entities(arrays, entities)
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{path} must be as convert writes it: {error}. Repeat convert, or restore the file from a copy.") from error
-    pointers, pointer_starts = span([arrays[f"{name}.ptr"] for name in (*schema.node_types, *names)])
-    index_rows, index_starts = span([row for name in names for row in arrays[f"{name}.index"]])
+    return shard_of(arrays, schema, index.weighted_edge_types, flat=span)
+
+
+def shard_of(
+    arrays: Mapping[str, npt.NDArray[Any]],
+    schema: GraphSchema,
+    weighted: Collection[str],
+    *,
+    flat: Callable[[list[npt.NDArray[Any]]], tuple[npt.NDArray[Any], IntArray]],
+) -> Shard:
+    """Return the columns that some arrays are.
+
+    Args:
+        arrays: The arrays of one shard, by their names on disk.
+        schema: Node types and edge types.
+        weighted: Names of the edge types that have weights; where this shard has none, they are 1.
+        flat: `span` for arrays of one file, else `joined`.
+    """
+    names = [edge_name(edge_type) for edge_type in schema.edge_types]
+    pointers, pointer_starts = flat([arrays[f"{name}.ptr"] for name in (*schema.node_types, *names)])
+    index, index_starts = flat([ends for name in names for ends in arrays[f"{name}.index"]])
     return Shard(
         pointers=pointers,
         pointer_starts=pointer_starts,
         nodes=[arrays[f"{t}.entity" if t in schema.entity_types else f"{t}.x"] for t in schema.node_types],
-        index=index_rows,
+        index=index,
         index_starts=index_starts,
         weights={
-            position: arrays.get(f"{name}.weight", np.ones(record["edges"][name], dtype=np.float32))
+            position: arrays.get(f"{name}.weight", np.ones(arrays[f"{name}.index"].shape[1], dtype=np.float32))
             for position, name in enumerate(names)
-            if name in index.weighted_edge_types
+            if name in weighted
         },
         y=arrays.get("y"),
     )
+
+
+def edge_ends(schema: GraphSchema) -> IntArray:
+    """Return the numbers of the source and of the destination node type of each edge type.  [2, num_edge_types]."""
+    numbers = {node_type: number for number, node_type in enumerate(schema.node_types)}
+    return np.array([[numbers[edge_type[end]] for edge_type in schema.edge_types] for end in (0, 2)], dtype=np.int64)
 
 
 def open_entities(folder: Path, index: StoreIndex, node_type: str, *, digest: bool) -> npt.NDArray[Any]:

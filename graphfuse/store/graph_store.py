@@ -18,7 +18,7 @@ from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.tables import SPLITS, IntArray, State
 from graphfuse.store.batching import in_order, shard_windows, shuffled
 from graphfuse.store.buffers import Allocate, Buffers, allocate_arrays
-from graphfuse.store.columns import Shard, open_entities, open_shard
+from graphfuse.store.columns import Shard, edge_ends, open_entities, open_shard
 from graphfuse.store.frames import read_frame
 from graphfuse.store.gather import Columns, gather
 from graphfuse.store.index import read_index
@@ -38,7 +38,8 @@ def open_store(path: str | Path, *, verify: bool = True, memory_budget: int = ME
     Args:
         path: The store's folder.
         verify: Check the digest of each file before its first use in this process. Turn it off only to time reading.
-        memory_budget: Bytes of shards that are open at a time; a larger store is shuffled window by window.
+        memory_budget: Bytes of shards that are open at a time; a larger store is shuffled window by window, and the next window is
+            opened while one is used.
 
     Raises:
         InputError: If there is no such folder.
@@ -78,8 +79,7 @@ class GraphStore:
         self._ahead = ReadAhead(partial(self._read_shard, whole=True))
         self._open: OrderedDict[int, Shard] = OrderedDict()
         self._frames: OrderedDict[str, pd.DataFrame] = OrderedDict()
-        kinds = {node_type: number for number, node_type in enumerate(self.schema.node_types)}
-        self._ends = np.array([[kinds[edge_type[end]] for edge_type in self.schema.edge_types] for end in (0, 2)], dtype=np.int64)
+        self._ends = edge_ends(self.schema)
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -118,8 +118,11 @@ class GraphStore:
         rng = np.random.default_rng([seed, epoch])
         windows = shard_windows(self._sizes, self._budget, rng)
         spans = [np.stack([self._starts[shards], self._starts[1:][shards]], axis=1) for shards in windows]
-        whole = len(windows) == 1
-        return map(self._batch, shuffled(chosen, batch_size, spans if whole else self._ahead.windows(windows, spans), rng))
+        if len(windows) == 1:
+            return map(self._batch, shuffled(chosen, batch_size, spans, rng))
+        needed = np.diff(np.searchsorted(chosen, self._starts)) > 0  # a shard may hold none of the split
+        ahead = self._ahead.windows([[shard for shard in shards if needed[shard]] for shards in windows], spans)
+        return map(self._batch, shuffled(chosen, batch_size, ahead, rng))
 
     def indices(self, split: str | None = None) -> IntArray:
         """Return the positions of a split's samples, ascending; none if the split is empty.
