@@ -17,10 +17,12 @@ Allocate = Callable[[Sequence[tuple[int, int]]], list[FloatArray]]
 
 KEPT = 3
 """Buffers that wait: of the batch that is made, the one in use, and the one before, which a loop drops last."""
+LARGEST = 2**28
+"""Bytes; a batch that takes more (a whole store, say) is no part of a loop, and would wait in vain."""
 SLACK = 1.25
 """A buffer is this much larger than what it was made for, so that the next batch fits too."""
 ALIGNMENT = 64
-"""Bytes; a line of the cache."""
+"""Bytes, a line of the cache: arrays begin at multiples of it from the buffer's start."""
 
 
 def allocate_arrays(shapes: Sequence[tuple[int, int]]) -> list[FloatArray]:
@@ -37,6 +39,8 @@ class Buffers:
     def allocate(self, shapes: Sequence[tuple[int, int]]) -> list[FloatArray]:
         """Return an array per shape, side by side in one buffer; it comes back when the last array and all views of it are gone."""
         sizes = [-(-rows * columns * 4 // ALIGNMENT) * ALIGNMENT for rows, columns in shapes]
+        if sum(sizes) > LARGEST:
+            return allocate_arrays(shapes)
         buffer = self._buffer(sum(sizes))
         # an array over a memoryview, since views of views refer to the first array only: that is this one, and its end is theirs
         lent = np.frombuffer(buffer.data, dtype=np.float32)

@@ -26,7 +26,7 @@ class ReadAhead:
         """Yield the spans of each window as soon as its shards are open; those of the next are opened meanwhile.
 
         Args:
-            shards: Numbers of the shards of each window.
+            shards: Numbers of the shards of each window that will be taken; one that is not would wait here until the loop ends.
             spans: Anything else of each window.
 
         Raises:

@@ -42,6 +42,10 @@ def test_memory_is_kept_by_whatever_was_made_of_it():
         lambda arrays: arrays[0][5:9].T,
         lambda arrays: torch.from_numpy(arrays[0])[:, 1],
         lambda arrays: torch.from_numpy(arrays[2]).untyped_storage(),
+        lambda arrays: torch.from_numpy(arrays[0]).detach().numpy()[3:],
+        lambda arrays: torch.from_dlpack(torch.from_numpy(arrays[0])),
+        lambda arrays: (torch.from_numpy(arrays[0]) * torch.ones(7, requires_grad=True)).grad_fn,
+        lambda arrays: (row for row in arrays[2]),
         lambda arrays: memoryview(arrays[0]),
     ):
         arrays = buffers.allocate(SHAPES)
@@ -58,6 +62,16 @@ def test_a_small_array_does_not_hold_a_large_buffer():
     small = buffers.allocate([(10, 10)])[0]
 
     assert small.base.nbytes < 10_000
+
+
+def test_a_batch_as_large_as_a_store_is_not_kept(monkeypatch):
+    monkeypatch.setattr("graphfuse.store.buffers.LARGEST", 10_000)
+    buffers = Buffers()
+    arrays = buffers.allocate(SHAPES)
+    assert [array.shape for array in arrays] == SHAPES
+    del arrays
+
+    assert len(buffers._free) == 0
 
 
 def test_threads_are_never_given_the_same_memory():

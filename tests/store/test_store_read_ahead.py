@@ -1,6 +1,8 @@
 """A store larger than memory is opened one window ahead, and damage or an early end of the loop does no harm."""
 
+import os
 import threading
+from pathlib import Path
 
 import pytest
 from store_toys import toy_store
@@ -46,6 +48,28 @@ def test_a_window_is_ready_when_it_is_reached_and_no_shard_is_opened_twice(folde
         pass
 
     assert sorted(opened) == [(number, "read-ahead") for number in range(6)]
+
+
+def test_shards_without_samples_of_the_split_are_not_read(tmp_path, monkeypatch):
+    splits = ["train"] * 16 + ["test"] * 32
+    store = windowed(toy_store(tmp_path, [[[1, 1, 1]] * 8] * 6, splits=splits))
+    opened, read = [], store._ahead._open_one
+    monkeypatch.setattr(store._ahead, "_open_one", lambda number: opened.append(number) or read(number))
+
+    for _ in store.batches("train", batch_size=8, shuffle=True):
+        assert len(store._ahead._ready) <= 2
+
+    assert sorted(opened) == [0, 1]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux lists a process's open files")
+def test_an_open_shard_holds_no_file_open(folder):
+    before = len(os.listdir("/proc/self/fd"))
+    store = open_store(folder)
+    store.batch(range(len(store)))
+
+    assert len(store._open) == 6
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_damage_is_told_when_its_window_is_reached(folder):
