@@ -43,7 +43,7 @@ def _edges(builder: SimilarityEdges, texts: NodeTable, regions: NodeTable, state
             if maps
             else (lambda _: (texts.x.astype(np.float64), regions.x.astype(np.float64))),
         },
-        seconds=1 if quick else 30,
+        seconds=1 if quick else 12,
     )
     return Row(
         work=f"edges: similarity top-{TOP_K}, {builder.space} space, {len(set(texts.sample)):,} samples",
@@ -108,7 +108,7 @@ def _fit(builder: SimilarityEdges, texts: NodeTable, regions: NodeTable, state: 
             "peers": lambda _: fitted_by_sample(*pairs, builder),
             "limits": lambda _: (x.T @ x, y.T @ y),
         },
-        seconds=1 if quick else 30,
+        seconds=1 if quick else 12,
         fewest=2 if quick else 5,
     )
     return Row(

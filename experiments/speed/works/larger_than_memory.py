@@ -31,7 +31,7 @@ ALLOWANCE = 128 * 2**20
 
 def rows(quick: bool) -> Iterator[Row]:
     """Yield a row for the first epoch of a process, in which digests are checked, and one for every later epoch."""
-    num_samples, shard_size, rounds = (1_000, 128, 2) if quick else (6_000, 512, 3)
+    num_samples, shard_size, rounds = (1_000, 128, 2) if quick else (10_000, 512, 3)
     folder = WORK / f"larger-{num_samples}-float16"
     made_store(folder, num_samples, shard_size=shard_size)
     files = sorted((folder / "shards").iterdir())

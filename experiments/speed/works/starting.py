@@ -58,7 +58,7 @@ def rows(quick: bool) -> Iterator[Row]:
             by="wall",
             **found,
         )
-    yield _first_step(1 if quick else 9)
+    yield _first_step(1 if quick else 5)
 
 
 def _first_step(rounds: int) -> Row:

@@ -38,7 +38,7 @@ def rows(quick: bool) -> Iterator[Row]:
         equal="every span's vector, to 2e-5",
         **race(
             {"ours": ours, "peers": lambda _: stock(texts, spans), "limits": stock.products(texts)},
-            seconds=8 if quick else 90,
+            seconds=8 if quick else 40,
             fewest=2 if quick else 5,
         ),
     )

@@ -20,7 +20,7 @@ NOTHING_LEARNED = ("modalities.0.standardise=false", "modalities.1.standardise=f
 
 def rows(quick: bool) -> Iterator[Row]:
     """Yield one row; its ratios mean something only where two cores have nothing else to do."""
-    count = 2 * SHARDS if quick else 16 * SHARDS
+    count = 2 * SHARDS if quick else 8 * SHARDS
     experiment = made_posts(WORK / "posts", count, shard_size=count // SHARDS)
     os.environ["GRAPHFUSE_CACHE"] = str(WORK / "features")
 
