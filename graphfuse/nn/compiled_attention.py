@@ -116,7 +116,7 @@ class _CompiledAttention(torch.autograd.Function):
         # threads may meet at a source, so each edge then has a row of its own
         of_source = torch.zeros_like(source) if alone else source.new_zeros(share.size(0), source.size(1))
         of_destination, of_attention = torch.zeros_like(destination), attention.new_zeros(loops.threads, *attention.shape)
-        of_product_term = [None if each is None else torch.zeros_like(each) for each in (mix, bias, score)]
+        of_product_term: list[Any] = [None if each is None else torch.zeros_like(each) for each in (mix, bias, score)]
         of_score, of_weight = torch.empty_like(share), None if unit is None else share.new_empty(share.size(0))
         for edges, nodes in loops.blocks:
             found = (gradient, attention.size(0), of_source, of_destination, of_attention, of_score, of_weight)
