@@ -18,8 +18,9 @@ setup: $(VENV)/runtime.stamp  ## create .venv with the pinned environment
 demo: $(VENV)/runtime.stamp  ## made data -> store -> trained models -> report, in demo/
 	$(BIN)/graphfuse demo --out demo
 
-test: check  ## everything that must hold: format, lint, types, imports, tests
+test: check  ## everything that must hold: format, lint, types, imports, tests, and no speed far below what it was
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python experiments/speed/run.py --quick
 
 check: $(VENV)/dev.stamp  ## the quick part of test: all but the tests
 	$(BIN)/ruff format --check .

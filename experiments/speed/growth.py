@@ -19,8 +19,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from growth_picture import drawn, markdown, on_page
+from growth_picture import drawn, markdown
 from growth_stages import HEAVY, STAGES, measure, memory
+from pages import on_page
 
 from graphfuse.core.processes import ForkServer
 
@@ -64,7 +65,7 @@ def main() -> int:
     print(markdown(found))
     if out == HERE:
         page = HERE / "README.md"
-        page.write_text(on_page(page.read_text(encoding="utf-8"), markdown(found)), encoding="utf-8")
+        page.write_text(on_page(page.read_text(encoding="utf-8"), "growth", markdown(found)), encoding="utf-8")
     return 0
 
 

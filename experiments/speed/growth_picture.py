@@ -14,7 +14,6 @@ INK = "#595959"
 """Of axes."""
 ON_DISK = "store on disk"
 """Drawn beside memory, so that one sees which of the two grows."""
-BEGIN, END = "<!-- growth: begin -->", "<!-- growth: end -->"
 WIDTH, HEIGHT = 330, 300
 """Of one panel."""
 LEFT, TOP, GAP, NAMES = 66, 58, 192, 150
@@ -74,14 +73,6 @@ def markdown(found: Found) -> str:
         further = f"{max(per_sample(at, values), 0):,.0f} B"
         lines.append(f"| {stage} | {' | '.join(cells)} | {shown(exponent(at, values, FIRST))} | {size_of(max(mapped, 0))} | {further} |")
     return "\n".join(lines)
-
-
-def on_page(text: str, table: str) -> str:
-    """Return a page with the table between its marks; unchanged if it has none."""
-    if BEGIN not in text:
-        return text
-    before, _, rest = text.partition(BEGIN)
-    return f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}"
 
 
 def short(size: float) -> str:

@@ -5,22 +5,23 @@ from pathlib import Path
 from typing import Any
 
 from clock import Times
-from rows import Row, markdown
+from rows import Row, markdown, summary
 
-PAGES = ("experiments/speed/README.md",)
-BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
+WHOLE, SHORT = "experiments/speed/README.md", "README.md"
+"""Pages with all figures, and with the ratios only."""
+NAME = "speed"
+"""Of the table on both."""
 
 
 def write_pages(here: Path, results: Path) -> None:
-    """Put the table between its marks on every page."""
-    found = json.loads(results.read_text())
-    table = markdown(row_from(value) for rows in found["works"].values() for value in rows)
-    for page in PAGES:
+    """Put the tables between their marks on the pages."""
+    found = json.loads(results.read_text(encoding="utf-8"))
+    rows = [row_from(value) for work in found["works"].values() for value in work]
+    machine = found["machine"]
+    measured = f"{machine['processor']}, {machine['cores']} cores, torch {machine['torch']}, one thread."
+    for page, table in ((WHOLE, markdown(rows)), (SHORT, summary(rows))):
         path = here.parents[1] / page
-        text = path.read_text()
-        if BEGIN in text:
-            before, _, rest = text.partition(BEGIN)
-            path.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}")
+        path.write_text(on_page(path.read_text(encoding="utf-8"), NAME, f"{table}\n\n{measured}"), encoding="utf-8")
 
 
 def row_from(value: dict[str, Any]) -> Row:
@@ -28,3 +29,12 @@ def row_from(value: dict[str, Any]) -> Row:
     names = Row.__dataclass_fields__
     times = {name: Times(**value[name]) if value[name] else None for name in ("ours", "peers", "limits")}
     return Row(**{name: value[name] for name in names if name not in times}, **times)
+
+
+def on_page(text: str, name: str, content: str) -> str:
+    """Return a page with some content between the marks of a name; unchanged if it has none."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    if begin not in text:
+        return text
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}\n{content}\n{end}{rest.partition(end)[2]}"

@@ -73,10 +73,23 @@ def markdown(rows: Iterable[Row]) -> str:
         if row.limits is not None:
             limit = f"{row.limit}: {_time(getattr(row.limits, row.by))}"
             times = f"{row.times_limit:.2g}" + ("" if row.goal_limit is None else f" (≤ {row.goal_limit:g})")
-        ratio = f"**{_round(row.ratio)}** (≥ {row.goal:,.3g})" + ("" if row.reached else " ✗") + (" disturbed" if row.disturbed else "")
         ours = _time(getattr(row.ours, row.by)) + (" wall" if row.by == "wall" else "")
-        lines.append(f"| {row.work} | {ours} | {row.peer}: {_time(getattr(row.peers, row.by))} | {ratio} | {limit} | {times} |")
+        lines.append(f"| {row.work} | {ours} | {row.peer}: {_time(getattr(row.peers, row.by))} | {_ratio(row)} | {limit} | {times} |")
     return "\n".join(lines)
+
+
+def summary(rows: Iterable[Row]) -> str:
+    """Return the table with ratios only."""
+    lines = ["| work | beside | times as fast (goal) | times the limit (goal) |", "| --- | --- | --- | --- |"]
+    for row in rows:
+        limit = "" if row.times_limit is None else f"{row.times_limit:.2g}" + (f" (≤ {row.goal_limit:g})" if row.goal_limit else "")
+        lines.append(f"| {row.work} | {row.peer} | {_ratio(row)} | {limit} |")
+    return "\n".join(lines)
+
+
+def _ratio(row: Row) -> str:
+    missed, disturbed = "" if row.reached else " ✗", " disturbed" if row.disturbed else ""
+    return f"**{_round(row.ratio)}** (≥ {row.goal:,.3g}){missed}{disturbed}"
 
 
 def _round(ratio: float) -> str:

@@ -91,12 +91,16 @@ def test_a_row_comes_back_from_json_as_it_was(bench, row):
 def test_only_the_table_between_the_marks_of_a_page_is_written_anew(bench, row, tmp_path):
     page = tmp_path / "experiments" / "speed" / "README.md"
     page.parent.mkdir(parents=True)
-    page.write_text(f"before\n{bench['pages'].BEGIN}\nold\n{bench['pages'].END}\nafter\n", encoding="utf-8")
-    (page.parent / "results.json").write_text(json.dumps({"works": {"batches": [row((0.001,), (0.04,)).to_json()]}}), encoding="utf-8")
+    for path in (page, tmp_path / "README.md"):
+        path.write_text("before\n<!-- speed: begin -->\nold\n<!-- speed: end -->\nafter\n", encoding="utf-8")
+    machine = {"processor": "a processor", "cores": 2, "torch": "2.15"}
+    found = {"machine": machine, "works": {"batches": [row((0.001,), (0.04,)).to_json()]}}
+    (page.parent / "results.json").write_text(json.dumps(found), encoding="utf-8")
     bench["pages"].write_pages(page.parent, page.parent / "results.json")
-    text = page.read_text(encoding="utf-8")
-    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
-    assert "**40**" in text
+    for path in (page, tmp_path / "README.md"):
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
+        assert "**40** (≥ 30)" in text and "a processor, 2 cores" in text
 
 
 def test_a_straight_line_has_exponent_1_and_a_square_2(bench, found):
@@ -120,11 +124,10 @@ def test_the_tables_of_growth_have_every_size_and_the_exponents(bench, found):
     assert lines[7] == "| convert | 1 MB | 2 MB | 11 MB | 0.74 | 5 MB | 100 B |"
 
 
-def test_the_tables_of_growth_stand_between_their_marks(bench):
-    picture = bench["picture"]
-    page = f"before\n{picture.BEGIN}\nold\n{picture.END}\nafter\n"
-    assert picture.on_page(page, "new") == f"before\n{picture.BEGIN}\nnew\n{picture.END}\nafter\n"
-    assert picture.on_page("no marks", "new") == "no marks"
+def test_what_stands_between_the_marks_of_another_name_stays(bench):
+    page = "<!-- growth: begin -->\nold\n<!-- growth: end -->\n"
+    assert bench["pages"].on_page(page, "growth", "new") == "<!-- growth: begin -->\nnew\n<!-- growth: end -->\n"
+    assert bench["pages"].on_page(page, "speed", "new") == page
 
 
 def test_the_picture_names_every_stage_with_its_exponent(bench, found):
