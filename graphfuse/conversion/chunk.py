@@ -14,6 +14,8 @@ from graphfuse.core.errors import InputError
 from graphfuse.core.schema import reverse_edge_type
 from graphfuse.core.tables import EdgeTable, Manifest, NodeTable, Rejection
 
+SAMPLE_TYPES = {"sample_id": "str", "split": "str", "source_row": "int64"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
@@ -108,10 +110,10 @@ def _reversed(table: EdgeTable) -> EdgeTable:
 
 def _samples(kept: Manifest, recipe: Recipe, nodes: dict[str, NodeTable]) -> pd.DataFrame:
     source = kept.samples
-    columns: dict[str, Any] = {"sample_id": source["sample_id"], "split": source["split"], "source_row": source["source_row"]}
-    columns |= {name: as_texts(source[name]).values for name in kept.target if name not in columns}
+    columns: dict[str, Any] = {name: source[name].astype(kind).array for name, kind in SAMPLE_TYPES.items()}
+    columns |= {name: as_texts(source[name]).values.array for name in kept.target if name not in columns}
     if "sample_weight" in source:
-        columns["sample_weight"] = source["sample_weight"]
+        columns["sample_weight"] = source["sample_weight"].array
     counts = {
         modality.node_type: nodes[modality.node_type].counts(len(kept)) if modality.node_type in nodes else np.zeros(0, dtype=np.int64)
         for modality in recipe.modalities
@@ -121,7 +123,7 @@ def _samples(kept: Manifest, recipe: Recipe, nodes: dict[str, NodeTable]) -> pd.
         present = counts[modality.node_type] > 0
         columns[name] = columns[name] | present if name in columns else present
     columns |= {f"num_{node_type}": count for node_type, count in counts.items()}
-    return pd.DataFrame(columns).astype({"sample_id": "str", "split": "str", "source_row": "int64"})
+    return pd.DataFrame(columns)
 
 
 def _without_content(kept: Manifest, recipe: Recipe, nodes: dict[str, NodeTable]) -> list[Rejection]:

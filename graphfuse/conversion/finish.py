@@ -71,13 +71,15 @@ def check_nothing_lost(manifest: Manifest, samples: pd.DataFrame, rejections: pd
         InputError: If there are no samples at all.
         RuntimeError: If a row is lost, which is a mistake in graphfuse.
     """
-    dropped = rejections[rejections["dropped"] & (rejections["table"] == "samples")]["key"]
     if not len(samples):
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in counted(rejections).items())
         raise InputError(f"A store needs at least one sample; all {len(manifest):,} rows were left out ({reasons}). Mend the table first.")
     wanted, made = manifest.samples["sample_id"], samples["sample_id"]
-    num_lost = int(np.count_nonzero(~is_among(wanted, made) & ~is_among(wanted, dropped)))
-    if num_lost or made.duplicated().any() or len(samples) > len(manifest):
+    num_lost = 0
+    if not made.equals(wanted):
+        dropped = rejections[rejections["dropped"] & (rejections["table"] == "samples")]["key"]
+        num_lost = int(np.count_nonzero(~is_among(wanted, made) & ~is_among(wanted, dropped)))
+    if num_lost or not made.is_unique or len(samples) > len(manifest):
         raise RuntimeError(f"{len(manifest)} rows became {len(samples)} samples, and {num_lost} of the others are not in quarantine")
 
 

@@ -1,15 +1,17 @@
 """One chunk -> the files of one shard, and its line in the journal."""
 
 import multiprocessing
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # a part of scikit-learn
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # a part of scikit-learn
 
 from graphfuse.conversion.chunk import Chunk, convert_chunk
 from graphfuse.conversion.contents import content_table
@@ -19,7 +21,7 @@ from graphfuse.conversion.recipe import Recipe
 from graphfuse.core.cache import cache_counts
 from graphfuse.core.files import file_entries
 from graphfuse.core.registry import trusting
-from graphfuse.core.tables import Manifest, Rejection, rejection_frame
+from graphfuse.core.tables import Manifest, Rejection
 from graphfuse.store.frames import write_frame
 from graphfuse.store.writer import write_shard
 
@@ -102,15 +104,22 @@ def single_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with threadpool_limits(1):
+        with _thread_pools(len(sys.modules)).limit(limits=1):
             yield
     finally:
         torch.set_num_threads(threads)
 
 
+@lru_cache(maxsize=1)
+def _thread_pools(_num_modules: int) -> ThreadpoolController:
+    """Return the numerical libraries that are loaded; finding them takes 4 ms, and further ones come with further modules."""
+    return ThreadpoolController()
+
+
 def typed_rejections(rejections: Sequence[Rejection]) -> pd.DataFrame:
     """Return the quarantine table with the same column types whether or not it has rows."""
-    return rejection_frame(rejections).astype(REJECTION_TYPES)
+    columns = {name: [getattr(rejection, name) for rejection in rejections] for name in REJECTION_TYPES}
+    return pd.DataFrame({name: pd.array(cells, dtype=REJECTION_TYPES[name]) for name, cells in columns.items()})
 
 
 def _crashed(chunk: Manifest, rows: Sequence[int]) -> tuple[Rejection, ...]:

@@ -179,12 +179,10 @@ class Image(Modality):
 def _units(items: list[_Item]) -> pd.DataFrame:
     counts = [len(item.boxes) for item in items]
     boxes = np.concatenate([item.boxes for item in items]) if items else np.zeros((0, 4), dtype=np.float32)
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
-            "path": pd.Series(np.repeat(np.array([item.name for item in items], dtype=object), counts), dtype="str"),
+            "path": pd.array(np.repeat(np.array([item.name for item in items], dtype=object), counts), dtype="str"),
             "picture": np.repeat(np.array([item.position for item in items], dtype=np.int64), counts),
+            **{name: boxes[:, axis] for axis, name in enumerate(("x0", "y0", "x1", "y1"))},
         }
     )
-    for axis, name in enumerate(("x0", "y0", "x1", "y1")):
-        frame[name] = boxes[:, axis]
-    return frame

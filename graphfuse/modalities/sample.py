@@ -40,14 +40,16 @@ class Sample(ColumnSettings, Modality):
         samples = chunk.samples
         require_columns(samples, self._columns.all, "samples", "modalities.sample")
         x, rejections = self._columns.features(samples, state)
-        units = pd.DataFrame({"sample_id": samples["sample_id"].astype("str")})
-        units["user_id"] = samples["user_id"].astype("str") if "user_id" in samples else ""
-        units["time"] = samples["time"].astype("float64") if "time" in samples else np.nan
+        units = {
+            "sample_id": samples["sample_id"].astype("str").array,
+            "user_id": samples["user_id"].astype("str").array if "user_id" in samples else pd.array([""] * len(samples), dtype="str"),
+            "time": samples["time"].to_numpy(dtype=np.float64) if "time" in samples else np.full(len(samples), np.nan),
+        }
         return NodeTable(
             node_type=self.node_type,
             sample=np.arange(len(samples), dtype=np.int64),
             x=x,
-            units=units.reset_index(drop=True).astype({"user_id": "str"}),
+            units=pd.DataFrame(units),
             rejections=rejections,
         )
 

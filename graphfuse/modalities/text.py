@@ -92,13 +92,10 @@ class Text(Modality):
         )
 
     def _units(self, texts: list[str], spans: list[IntArray], items: list[int]) -> pd.DataFrame:
-        rows = [
-            (self.columns[item % len(self.columns)], text[start:end], start, end)
-            for item, text, part in zip(items, texts, spans, strict=True)
-            for start, end in part.tolist()
-        ]
-        frame = pd.DataFrame(rows, columns=["column", "text", "start", "end"])
-        return frame.astype({"column": "str", "text": "str", "start": "int64", "end": "int64"})
+        columns = [self.columns[item % len(self.columns)] for item, part in zip(items, spans, strict=True) for _ in part]
+        pieces = [text[start:end] for text, part in zip(texts, spans, strict=True) for start, end in part.tolist()]
+        start, end = np.concatenate([np.zeros((0, 2), dtype=np.int64), *spans]).T
+        return pd.DataFrame({"column": pd.array(columns, dtype="str"), "text": pd.array(pieces, dtype="str"), "start": start, "end": end})
 
     def _rejections(self, chunk: Manifest, whole: list[str], spans: list[IntArray]) -> list[Rejection]:
         """Return what was cut off, and the rows that have no text at all."""
