@@ -2,9 +2,11 @@
 
 `train.kernels: compiled` asks for them in training and in all that is done with the run; `with attend_by("compiled")` anywhere else.
 They serve float32 on a CPU; everything else goes the pure way of PyTorch, from which they differ in the last bits. What was built
-lies under `kernels` in the cache folder (`GRAPHFUSE_CACHE`, default `~/.cache/graphfuse`), by a digest of source, compiler and CPU.
+lies under `kernels` in the cache folder (`GRAPHFUSE_CACHE`, default `~/.cache/graphfuse`; `off` keeps nothing), by a digest of source,
+compiler and CPU.
 """
 
+import atexit
 import ctypes
 import hashlib
 import os
@@ -114,7 +116,9 @@ def _folder() -> Path:
     """Return where to build: a folder that only its owner writes to, since what lies there will be run."""
     place = os.environ.get("GRAPHFUSE_CACHE", "")
     if place == "off":
-        return Path(tempfile.mkdtemp(prefix="graphfuse-kernels-"))
+        passing = tempfile.mkdtemp(prefix="graphfuse-kernels-")
+        atexit.register(shutil.rmtree, passing, ignore_errors=True)
+        return Path(passing)
     folder = (Path(place) if place else Path.home() / ".cache" / "graphfuse") / "kernels"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.stat()

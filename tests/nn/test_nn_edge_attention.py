@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -250,6 +252,15 @@ def test_what_was_compiled_is_kept_for_the_next_process(monkeypatch: pytest.Monk
     assert built.stat().st_mtime_ns == made
     compiled.library(HEADS, 2 * CHANNELS)
     assert len(list((tmp_path / "kernels").iterdir())) == 2
+
+
+@needs_compiler
+def test_without_a_cache_nothing_stays_behind(tmp_path: Path) -> None:
+    code = "from graphfuse.nn import compiled; compiled.library(2, 6); print(compiled._folder())"
+    environment = os.environ | {"GRAPHFUSE_CACHE": "off", "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()).parent == tmp_path
+    assert not list(tmp_path.iterdir())
 
 
 @needs_compiler
