@@ -3,7 +3,7 @@
 Padding costs what it covers, and windows of posts differ in length by a factor of ten. In a pack nothing is padded but its end:
 the products of a transformer work on one token at a time, and only attention has to know where a window begins (sequence
 packing: Krell et al., 2021, arXiv:2107.02027). What a window gives does not depend on the pack it lies in, to the last bit:
-attention is computed window by window, and packs have only sizes at which this machine was found to give a row the same bits.
+attention is computed window by window, and packs have only sizes at which this machine was found to give windows the same bits.
 """
 
 from bisect import bisect_right
@@ -25,7 +25,7 @@ KINDS = ("bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra",
 """Models in which tokens meet in attention only, position ids say where they stand, and attention can be replaced."""
 ATTENTION = "graphfuse_packed"
 TOLERANCE = 1e-4
-"""A packed network must say what the plain one does; both are float32, and their vectors are of about unit size."""
+"""A packed network must say what the plain one does, to the rounding of float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +71,10 @@ def packs(items: Sequence[Window], size: int) -> Iterator[list[Window]]:
 
 
 def packed(network: Any, pad: int, limit: int) -> Packed | None:
-    """Return a network for packs, made of a plain one, or None if it is of a kind that cannot be packed.
-
-    The network is changed; where packing it turns out to give other vectors, only its linear layers are.
+    """Return a network for packs, made of a plain one, or None if it cannot be packed; then it is as it was.
 
     Args:
-        network: A frozen model of transformers.
+        network: A frozen model of transformers, with eager attention.
         pad: The id that fills up.
         limit: Longest window.
     """
@@ -87,14 +85,16 @@ def packed(network: Any, pad: int, limit: int) -> Packed | None:
     probes = [[(pad + 1 + token) % network.config.vocab_size for token in range(min(length, limit))] for length in (5, 3, 8)]
     with torch.inference_mode():
         expected = [network(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state[0] for ids in map(_row, probes)]
-    freeze_linears(network)
     AttentionInterface.register(ATTENTION, attend_within)
     network.set_attn_implementation(ATTENTION)
-    found = _at_size(network, pad, SIZES[-1], probes)
-    if not all(torch.allclose(one, other, atol=TOLERANCE) for one, other in zip(found, expected, strict=True)):
-        network.set_attn_implementation("eager")
-        return None
-    return Packed(network=network, pad=pad, sizes=_steady_sizes(network, pad, probes))
+    plain = freeze_linears(network)
+    sizes = _good_sizes(network, pad, probes, expected)
+    if sizes:
+        return Packed(network=network, pad=pad, sizes=sizes)
+    network.set_attn_implementation("eager")
+    for name, layer in plain.items():
+        network.set_submodule(name, layer)
+    return None
 
 
 def attend_within(
@@ -106,18 +106,21 @@ def attend_within(
     return torch.cat(found, dim=2).transpose(1, 2), None
 
 
-def _steady_sizes(network: Any, pad: int, probes: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    """Return the sizes at which windows get the very bits that they get in the largest and elsewhere in it, found by trying.
+def _good_sizes(network: Any, pad: int, probes: Sequence[Sequence[int]], expected: Sequence[Tensor]) -> tuple[int, ...]:
+    """Return the sizes at whose ends windows get the very bits that they get where the largest begins, found by trying.
 
-    Libraries choose the order of a sum by the shapes of a product, and how they choose is written nowhere.
+    None if those are not what the plain network says of them. Libraries choose the order of a sum by the shapes of a product, and how
+    they choose is written nowhere; another version of torch or transformers may not know what is asked of it here.
     """
-    largest = _at_size(network, pad, SIZES[-1], probes)
-    steady = []
-    for size in SIZES[:-1]:
-        found = _at_size(network, pad, size, probes[::-1])[::-1]
-        if all(torch.equal(one, other) for one, other in zip(found, largest, strict=True)):
-            steady.append(size)
-    return (*steady, SIZES[-1])
+    used = sum(map(len, probes))
+    try:
+        first = _at_size(network, pad, SIZES[-1], probes)
+        last = {size: _at_size(network, pad, size, [[pad] * (size - used), *reversed(probes)])[:0:-1] for size in SIZES}
+    except (AttributeError, TypeError, ValueError, RuntimeError):
+        return ()
+    same = all(torch.allclose(one, other, atol=TOLERANCE) for one, other in zip(first, expected, strict=True))
+    steady = tuple(size for size in SIZES if all(torch.equal(one, other) for one, other in zip(last[size], first, strict=True)))
+    return steady if same and SIZES[-1] in steady else ()
 
 
 def _at_size(network: Any, pad: int, size: int, parts: Sequence[Sequence[int]]) -> list[Tensor]:

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 import torch
 from encoder_toys import encoder, save_bert, whole
-from transformers import AutoModel, BertConfig, DistilBertConfig, MPNetConfig, RobertaConfig
+from transformers import (
+    AlbertConfig,
+    AutoModel,
+    BertConfig,
+    CamembertConfig,
+    DistilBertConfig,
+    ElectraConfig,
+    MPNetConfig,
+    RobertaConfig,
+    XLMRobertaConfig,
+)
 
 from graphfuse.encoders import _packed
 from graphfuse.encoders._linear import FrozenLinear
@@ -34,6 +44,10 @@ def test_a_pack_is_filled_with_the_longest_that_still_fit():
         BertConfig(**SMALL),
         RobertaConfig(**SMALL, pad_token_id=1),
         DistilBertConfig(vocab_size=50, dim=12, n_layers=2, n_heads=2, hidden_dim=16),
+        XLMRobertaConfig(**SMALL, pad_token_id=1),
+        CamembertConfig(**SMALL, pad_token_id=1),
+        ElectraConfig(**SMALL, embedding_size=6),
+        AlbertConfig(**SMALL, embedding_size=6, pad_token_id=0),
     ],
     ids=lambda config: config.model_type,
 )
@@ -45,6 +59,20 @@ def test_a_packed_network_says_what_the_plain_one_says_of_each_text(config):
     found = list(packed(network(config), config.pad_token_id, 40).states(items))
     assert sorted(len(item.ids) for item, _ in found) == [1, 4, 4, 8, 11, 30]
     assert all(np.allclose(states, expected[len(item.ids)], atol=1e-5) for item, states in found)
+
+
+def test_every_kind_that_is_packed_is_tested():
+    (mark,) = test_a_packed_network_says_what_the_plain_one_says_of_each_text.pytestmark
+    assert {config.model_type for config in mark.args[1]} == set(_packed.KINDS)
+
+
+def test_neither_its_place_in_the_pack_nor_its_company_changes_a_bit_of_a_window():
+    whole_pack = packed(network(BertConfig(**SMALL)), 0, 500)
+    items = [window(length, text=number) for number, length in enumerate((3, 17, 9, 40, 5, 28, 12))]
+    alone = [next(whole_pack.states([item]))[1].tobytes() for item in items]
+    for order in (items, items[::-1], items[3:] + items[:3]):
+        found = whole_pack._run([item.ids for item in order])
+        assert [states.numpy().tobytes() for states in found] == [alone[item.text] for item in order]
 
 
 def test_the_size_of_the_pack_changes_no_bit():
@@ -62,6 +90,22 @@ def test_sizes_that_would_change_a_bit_are_not_used(monkeypatch):
 
     monkeypatch.setattr(_packed, "_at_size", unsteady)
     assert 64 not in packed(network(BertConfig(**SMALL)), 0, 500).sizes
+
+
+@pytest.mark.parametrize("error", [None, TypeError])
+def test_a_network_that_cannot_be_packed_after_all_is_as_it_was(monkeypatch, error):
+    net, ids = network(BertConfig(**SMALL)), torch.arange(5, 12)[None]
+    before = net(ids).last_hidden_state
+
+    def other(module, x):
+        if error:
+            raise error("another version")
+        return x.new_zeros((*x.shape[:-1], len(module.bias)))
+
+    monkeypatch.setattr(FrozenLinear, "forward", other)
+    assert packed(net, 0, 40) is None
+    assert torch.equal(net(ids).last_hidden_state, before)
+    assert not any(isinstance(layer, FrozenLinear) for layer in net.modules())
 
 
 def test_a_network_whose_tokens_meet_elsewhere_is_not_packed():
