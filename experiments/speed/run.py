@@ -42,8 +42,6 @@ WORKS = (
 """Files in works/, in the order of the table; each has `rows(quick) -> Iterator[Row]`."""
 MOVED = 1.2
 """The canary may change by this factor; then the work is measured once more, and after that marked."""
-BUSY = 0.5
-"""Load average above which figures are not worth taking; a full run waits for it."""
 
 
 def main() -> int:

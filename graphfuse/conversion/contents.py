@@ -1,8 +1,8 @@
 """Which texts, pictures and users occur both in train and in test rows: the leakage audit.
 
 Edges within samples never join train to test; equal content is the way that remains (contract 4). Each piece of content becomes one
-number of 64 bits, so that the audit of a million samples fits in some ten megabytes; two different pieces in a billion meet by chance
-about as often as 1 in 40.
+number of 64 bits, 8 bytes whatever its length. Two different pieces may get one number and be counted as shared: with a billion
+pieces the chance that any two do is about 1 in 40, with a million 1 in 40 million.
 """
 
 import hashlib

@@ -29,8 +29,8 @@ def positions_of(store: GraphStore, sample_ids: tuple[str, ...]) -> IntArray:
     """
     ids = store.samples["sample_id"]
     found = places_among(pd.Series(sample_ids, dtype="str"), ids)
-    for place in np.flatnonzero(found < 0).tolist():
-        name = sample_ids[place]
+    if (found < 0).any():
+        name = sample_ids[int(found.argmin())]
         raise InputError(f"A sample must be in the store (got '{name[:40]}'). {suggest(name, ids[:1000])}")
     return found
 
