@@ -63,7 +63,8 @@ class Row:
 
 
 def markdown(rows: Iterable[Row]) -> str:
-    """Return the table."""
+    """Return the table, and below it what must be known of some rows."""
+    rows = list(rows)
     lines = [
         "| work | ours | peer | x peer (goal) | limit | x limit (goal) |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -75,7 +76,8 @@ def markdown(rows: Iterable[Row]) -> str:
             times = f"{row.times_limit:.2g}" + ("" if row.goal_limit is None else f" (≤ {row.goal_limit:g})")
         ours = _time(getattr(row.ours, row.by)) + (" wall" if row.by == "wall" else "")
         lines.append(f"| {row.work} | {ours} | {row.peer}: {_time(getattr(row.peers, row.by))} | {_ratio(row)} | {limit} | {times} |")
-    return "\n".join(lines)
+    notes = {note: [row.work for row in rows if row.note == note] for note in dict.fromkeys(row.note for row in rows if row.note)}
+    return "\n".join([*lines, *([""] if notes else []), *(f"- {'; '.join(works)}: {note}" for note, works in notes.items())])
 
 
 def summary(rows: Iterable[Row]) -> str:

@@ -83,6 +83,11 @@ def test_the_table_marks_what_missed_its_goal(bench, row):
     assert lines[3] == "| a batch | 1 ms | a loop: 20 ms | **20** (≥ 30) ✗ |  |  |"
 
 
+def test_what_must_be_known_of_rows_stands_below_the_table(bench, row):
+    rows = [row((0.001,), (0.04,), note="cold"), row((0.001,), (0.02,)), row((0.001,), (0.02,), note="cold")]
+    assert bench["rows"].markdown(iter(rows)).splitlines()[5:] == ["", "- a batch; a batch: cold"]
+
+
 def test_a_row_comes_back_from_json_as_it_was(bench, row):
     one = row((0.001, 0.002), (0.04, 0.05), 0.0005, goal_limit=3, by="wall", note="cold")
     assert bench["pages"].row_from(json.loads(json.dumps(one.to_json()))) == one
