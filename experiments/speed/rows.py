@@ -76,7 +76,9 @@ def markdown(rows: Iterable[Row]) -> str:
             times = f"{row.times_limit:.2g}" + ("" if row.goal_limit is None else f" (≤ {row.goal_limit:g})")
         ours = _time(getattr(row.ours, row.by)) + (" wall" if row.by == "wall" else "")
         lines.append(f"| {row.work} | {ours} | {row.peer}: {_time(getattr(row.peers, row.by))} | {_ratio(row)} | {limit} | {times} |")
-    notes = {note: [row.work for row in rows if row.note == note] for note in dict.fromkeys(row.note for row in rows if row.note)}
+    notes = {
+        note: dict.fromkeys(row.work for row in rows if row.note == note) for note in dict.fromkeys(row.note for row in rows if row.note)
+    }
     return "\n".join([*lines, *([""] if notes else []), *(f"- {'; '.join(works)}: {note}" for note, works in notes.items())])
 
 

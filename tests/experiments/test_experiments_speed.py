@@ -85,7 +85,7 @@ def test_the_table_marks_what_missed_its_goal(bench, row):
 
 def test_what_must_be_known_of_rows_stands_below_the_table(bench, row):
     rows = [row((0.001,), (0.04,), note="cold"), row((0.001,), (0.02,)), row((0.001,), (0.02,), note="cold")]
-    assert bench["rows"].markdown(iter(rows)).splitlines()[5:] == ["", "- a batch; a batch: cold"]
+    assert bench["rows"].markdown(iter(rows)).splitlines()[5:] == ["", "- a batch: cold"]
 
 
 def test_a_row_comes_back_from_json_as_it_was(bench, row):
