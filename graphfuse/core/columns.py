@@ -31,6 +31,9 @@ DATE_FORMATS = ("%a %b %d %H:%M:%S %z %Y", "%a, %d %b %Y %H:%M:%S %z", "%Y/%m/%d
 EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 """Numbers from this size on count nano-, micro- or milliseconds since 1970 (1e11 seconds would be the year 5138)."""
 
+TEXT = pd.StringDtype(na_value=np.nan)
+"""What pandas calls `str`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cells:
@@ -102,7 +105,8 @@ def as_texts(column: pd.Series) -> Texts:
     A lone surrogate, which no file format can hold, becomes U+FFFD.
     """
     if isinstance(column.dtype, pd.StringDtype):
-        return Texts(values=column.fillna("").astype("str"), cleaned=np.zeros(len(column), dtype=bool))
+        filled = column.fillna("") if column.hasnans else column
+        return Texts(values=filled if filled.dtype == TEXT else filled.astype("str"), cleaned=np.zeros(len(column), dtype=bool))
     raw = [cell_text(cell) for cell in column.astype(object)]
     clean = [clean_text(text) for text in raw]
     changed = np.fromiter((a is not b for a, b in zip(raw, clean, strict=True)), dtype=bool, count=len(raw))
@@ -153,7 +157,7 @@ def places_among(texts: pd.Series, values: pd.Series) -> npt.NDArray[np.int64]:
 
 
 def _arrow(texts: pd.Series) -> "pa.ChunkedArray | pa.Array":
-    return pa.array(texts.astype("str"), type=pa.large_string())
+    return pa.array(texts if texts.dtype == TEXT else texts.astype("str"), type=pa.large_string())
 
 
 def _words(column: pd.Series) -> pd.Series:

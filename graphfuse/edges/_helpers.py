@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from graphfuse.core.columns import as_texts
 from graphfuse.core.errors import ConfigError, suggest
 from graphfuse.core.schema import EdgeType
 from graphfuse.core.tables import EdgeTable, FloatArray, IntArray, NodeTable
@@ -41,7 +42,7 @@ def edge_table(edge_type: EdgeType, source: npt.ArrayLike, destination: npt.Arra
 
 def text_column(table: NodeTable, name: str) -> "pd.Series[str]":
     """Return a column of ids as text; a missing id is ""."""
-    return table.units[name].astype("str").fillna("")
+    return as_texts(table.units[name]).values
 
 
 def joined(left: NodeTable, left_key: "pd.Series[str]", right: NodeTable, right_key: "pd.Series[str]") -> tuple[IntArray, IntArray]:

@@ -37,7 +37,7 @@ class SpatialEdges(EdgeBuilder):
             return []
         regions = tables["image_region"]
         picture, order = _pictures(regions)
-        boxes = regions.units[["x0", "y0", "x1", "y1"]].to_numpy(dtype=np.float64)[order]
+        boxes = np.stack([regions.units[name].to_numpy(dtype=np.float64) for name in ("x0", "y0", "x1", "y1")], axis=1)[order]
         sources, destinations = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
         for block in blocks(count_pairs(picture, picture), PAIRS_AT_ONCE):
             source, destination = all_pairs(picture, picture[block])

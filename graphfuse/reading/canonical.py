@@ -25,7 +25,7 @@ def identify(raw: RawTable, frame: pd.DataFrame, column: str | None, rejections:
     empty = (ids == "").to_numpy(dtype=bool)
     rule = "A sample must have an id (row {value} has none). Fill it in to use the row."
     rejections += reject(empty, "samples", ids, rows, column=column or "", reason="empty_id", detail=rule, dropped=True)
-    frame = frame[~empty]
+    frame = frame[~empty] if empty.any() else frame
     _check_unique(raw, frame["sample_id"])
     if frame.empty:
         first = f" The first was left out: {rejections[0].detail}" if rejections else " Add rows to it."
@@ -34,9 +34,9 @@ def identify(raw: RawTable, frame: pd.DataFrame, column: str | None, rejections:
 
 
 def _check_unique(raw: RawTable, ids: pd.Series) -> None:
-    again = ids[ids.duplicated(keep=False)]
-    if again.empty:
+    if ids.is_unique:
         return
+    again = ids[ids.duplicated(keep=False)]
     name = str(again.iloc[0])
     first, second = again.index[again == name][:2]
     others = again.nunique() - 1
@@ -83,4 +83,5 @@ def set_aside(frame: pd.DataFrame, source_of: Mapping[str, tuple[str, ...]]) -> 
 
     A manifest has a canonical column only where its setting says what it is read from.
     """
-    return frame.rename(columns={name: f"{name}_in_file" for name, sources in source_of.items() if not sources})
+    aside = {name: f"{name}_in_file" for name, sources in source_of.items() if not sources and name in frame.columns}
+    return frame.rename(columns=aside) if aside else frame

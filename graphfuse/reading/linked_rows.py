@@ -1,6 +1,6 @@
 """Tables linked to the samples, read once and then looked up: what belongs to a few rows costs no look at the others."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -48,9 +48,15 @@ class LinkedRows:
         """
         frame = samples.frame
         joins = [(join, table.of(_ids(frame, join.key))) for join, table in self._joins]
-        ids = frame.index.astype(str).tolist() if self._sample_id is None else _ids(frame, self._sample_id)
+
+        def ids() -> list[str]:
+            return frame.index.astype(str).tolist() if self._sample_id is None else _ids(frame, self._sample_id)
+
         replies = _chosen("interactions", self._interactions, interactions, self._interaction_rows, ids)
-        people = _ids(frame, self._user_id) + (_ids(replies[1].frame, replies[0].user_id) if replies else [])
+
+        def people() -> list[str]:
+            return _ids(frame, self._user_id) + (_ids(replies[1].frame, replies[0].user_id) if replies else [])
+
         return _chosen("users", self._users, users, self._user_rows, people), replies, joins
 
 
@@ -76,10 +82,10 @@ def _ids(frame: pd.DataFrame, column: str | None) -> list[str]:
     return as_ids(frame[column]).tolist() if column is not None and column in frame else []
 
 
-def _chosen(name: str, settings: Any, given: Rows | None, kept: "_Keyed | None", keys: list[str]) -> Any:
+def _chosen(name: str, settings: Any, given: Rows | None, kept: "_Keyed | None", keys: Callable[[], list[str]]) -> Any:
     """Return settings and table: the rows given, else those on disk that some keys name, else None."""
     if given is not None and settings is None:
         raise InputError(f"The run was trained without a table of {name}, so that none can be given. Leave it out.")
     if given is not None:
         return settings, table_of_rows(given, name)
-    return None if kept is None else (settings, kept.of(keys))
+    return None if kept is None else (settings, kept.of(keys()))

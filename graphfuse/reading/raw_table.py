@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -196,20 +197,22 @@ def _numbered(
     path: Path, frame: pd.DataFrame, rows: Iterable[int], num_rows: int, rejections: list[Rejection], table: str, first: int
 ) -> RawTable:
     """Return the table with its row numbers as index and every scalar cell as text."""
-    frame = frame.set_axis(pd.Index(list(rows), dtype="int64"), axis=0)
+    index = pd.Index(list(rows), dtype="int64")
     cleaned: list[Rejection] = []
-    for name in frame.columns[frame.dtypes == object]:
-        frame[name], changed = _text_or_lists(frame[name])
+    columns = {str(name): column for name, column in frame.items()}
+    for name in [name for name, column in columns.items() if column.dtype == object]:
+        columns[name], changed = _text_or_lists(columns[name])
         detail = f"{path.name}: text must be Unicode (a broken character in '{name[:40]}' became U+FFFD). Repair it if it matters."
         cleaned += [
-            Rejection(table=table, row=row, key="", column=name, reason="broken_character", detail=detail) for row in frame.index[changed]
+            Rejection(table=table, row=row, key="", column=name, reason="broken_character", detail=detail) for row in index[changed]
         ]
+    frame = pd.DataFrame({name: column.array for name, column in columns.items()}, index=index)
     return RawTable(frame=frame, num_rows=num_rows, rejections=(*rejections, *cleaned), origin=((path.name, first),))
 
 
 def _text_or_lists(column: pd.Series) -> tuple[pd.Series, Any]:
     """Return a column as text; lists and mappings in it stay as they are."""
-    nested = column.map(lambda cell: isinstance(cell, list | dict)).to_numpy(dtype=bool)
+    nested = np.fromiter((isinstance(cell, list | dict) for cell in column), dtype=bool, count=len(column))
     texts = as_texts(column.where(~nested, None) if nested.any() else column)
     if not nested.any():
         return texts.values, texts.cleaned

@@ -29,6 +29,8 @@ def reject(
         detail: A sentence with `{value}` where at most 40 characters of the cell go.
         dropped: Whether the whole sample is left out.
     """
+    if not mask.any():
+        return []
     found = zip(keys.index[mask], keys[mask], values[mask], strict=True)
     return [
         Rejection(
@@ -49,7 +51,8 @@ def as_ids(column: pd.Series) -> pd.Series:
     texts = as_texts(column).values
     if not bool(texts.str.isascii().all()):
         texts = texts.map(lambda text: unicodedata.normalize("NFC", text)).astype("str")
-    return texts.mask(texts.str.strip() == "", "")
+    blank = texts.str.isspace()
+    return texts.mask(blank, "") if blank.any() else texts
 
 
 def missing_columns(wanted: Iterable[tuple[str, str]], known: Iterable[str], where: str) -> list[str]:

@@ -93,7 +93,7 @@ class Classification(Task):
         """Return `prediction` (a class name) and `probability_<class>`."""
         probability = logits.double().softmax(dim=-1).numpy()
         names = np.array(schema.classes, dtype=object)
-        columns: dict[str, Any] = {"prediction": pd.Series(names[probability.argmax(axis=1)], dtype="str")}
+        columns: dict[str, Any] = {"prediction": pd.array(names[probability.argmax(axis=1)], dtype="str")}
         columns |= {f"probability_{name}": probability[:, index] for index, name in enumerate(schema.classes)}
         return pd.DataFrame(columns)
 
