@@ -66,8 +66,8 @@ class _Edges:
         source, destination, attention, self.mix, bias, self.product_score = tensors
         self.heads, channels = attention.size(1), attention.size(1) * attention.size(2)
         # 1. Both ends, and the score vector of the relation.  [n, channels] each
-        value, *key = source.index_select(0, block.source).split(channels, dim=1)
-        match, *query = destination.index_select(0, block.destination).split(channels, dim=1)
+        value, *key = torch.split(source.index_select(0, block.source), channels, dim=1)
+        match, *query = torch.split(destination.index_select(0, block.destination), channels, dim=1)
         self.joint = value + match
         self.attention = attention.flatten(1).index_select(0, block.relation)
         # 2. The product term, and the message.  [n, channels]
@@ -154,6 +154,7 @@ class _Gradients:
 
     def _product(self, edges: _Edges, of_message: Tensor, of_score: Tensor) -> Tensor:
         """Return the gradient of `key * query`, [n, channels], and note those of the parameters."""
+        assert edges.product is not None, "asked for where there is a product only"
         of_product = torch.addmm(of_message, of_score, edges.product_score)
         of_product = torch.ops.aten.threshold_backward(of_product, edges.product, 0)  # of the rectifier
         self.score.addmm_(of_score.t(), edges.product)

@@ -77,10 +77,10 @@ class EdgePlan(Mapping[EdgeType, Tensor]):
     @cached_property
     def relay(self) -> Relay:
         """The way of every edge by the end of its relation that has fewer nodes."""
-        first, _ = _offsets(self.num_nodes)
+        first, num_all = _offsets(self.num_nodes)
         ends = [[edge_type[end] for edge_type in self.edge_types] for end in (0, 2)]
         counts, offsets = (np.array([[found[name] for name in types] for types in ends]) for found in (self.num_nodes, first))
-        return make_relay(self.edge_index.cpu().numpy(), self.sizes, counts, offsets, self.edge_index.device)
+        return make_relay(self.edge_index.cpu().numpy(), self.sizes, counts, offsets, num_all, self.edge_index.device)
 
     @cached_property
     def by_destination(self) -> "SortedEdges":

@@ -91,7 +91,7 @@ class RelationalLayer(MessagePassing):
         out_table = self.receive(x, plan, weight)
         if self.root is not None:
             out_table = out_table + self.root(x, plan.num_nodes)
-        out = dict(zip(plan.num_nodes, out_table.split(list(plan.num_nodes.values())), strict=True))
+        out = dict(zip(plan.num_nodes, torch.split(out_table, list(plan.num_nodes.values())), strict=True))
         score, self._edge_score = self._edge_score, None
         if not return_edge_scores:
             return out
@@ -104,9 +104,9 @@ class RelationalLayer(MessagePassing):
         # 2. One propagation for all relations.
         return cast("Tensor", self.propagate(plan.edge_index, size=None, ends=ends, plan=plan, weight=weight))
 
-    def aggregate(self, inputs: Tensor, plan: EdgePlan) -> Tensor:
+    def aggregate(self, inputs: Tensor, plan: EdgePlan, weight: OptTensor) -> Tensor:
         """Add up the messages of each node, [num_nodes, out_channels]."""
-        return total(inputs, plan.node)
+        return total(inputs, plan.node, weight)
 
     def interaction(self, key: Tensor, query: Tensor) -> Tensor:
         """Return the product term of every edge, [num_edges, out_channels]."""
@@ -199,7 +199,7 @@ class RelationalMean(RelationalLayer):
         """Return what each node receives, [num_nodes, out_channels]; what no edge changes needs no tensor of all edges."""
         if self.product:
             return super().receive(x, plan, weight)
-        shares = _shares(plan, weight)
+        shares = _shares(plan, weight).to(x.dtype)
         shares = torch.cat([shares, shares.new_ones(1)])
         relayed = plan.relay.first.pass_on(x, shares)
         rows = project(relayed, plan.relay.sizes, self._matrices(), [None] * len(self.edge_types), self.out_channels)
@@ -207,7 +207,7 @@ class RelationalMean(RelationalLayer):
 
     def _matrices(self) -> list[Tensor]:
         """Return the matrix of every relation, [out_channels, in_channels] each."""
-        sent = {name: iter(cast("nn.Linear", self.source[name]).weight.split(self.out_channels)) for name in self.source}
+        sent = {name: iter(torch.split(cast("nn.Linear", self.source[name]).weight, self.out_channels)) for name in self.source}
         return [next(sent[name]) for name, _, _ in self.edge_types]
 
     def message(self, ends: tuple[Tensor, Tensor]) -> Tensor:
@@ -221,13 +221,14 @@ class RelationalMean(RelationalLayer):
 
     def aggregate(self, inputs: Tensor, plan: EdgePlan, weight: OptTensor) -> Tensor:
         """Average by relation and add up the means of a node's relations, [num_nodes, out_channels]."""
-        return total(inputs, plan.node, _shares(plan, weight))
+        return total(inputs, plan.node, _shares(plan, weight).to(inputs.dtype))
 
     @torch.no_grad()
     def load_hetero_sage(self, convs: Mapping[EdgeType, Any]) -> None:
         """Take over the weights of `HeteroConv({edge type: SAGEConv}, aggr="sum")`, whose root weights add up per node type."""
-        for name in self.root:
-            root, source = cast("nn.Linear", self.root[name]), cast("nn.Linear", self.source[name]) if name in self.source else None
+        roots = cast("TypedLinear", self.root)
+        for name in roots:
+            root, source = cast("nn.Linear", roots[name]), cast("nn.Linear", self.source[name]) if name in self.source else None
             sent = [convs[edge_type] for edge_type in self.edge_types if edge_type[0] == name]
             received = [convs[edge_type] for edge_type in self.edge_types if edge_type[2] == name]
             if source is not None:

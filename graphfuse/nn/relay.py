@@ -42,7 +42,7 @@ class Relay:
     """Relay rows per relation."""
 
 
-def make_relay(ends: IntArray, sizes: Sequence[int], num_nodes: IntArray, offsets: IntArray, device: torch.device) -> Relay:
+def make_relay(ends: IntArray, sizes: Sequence[int], num_nodes: IntArray, offsets: IntArray, num_all: int, device: torch.device) -> Relay:
     """Choose each relation's end, and lay out its steps.
 
     Args:
@@ -50,6 +50,7 @@ def make_relay(ends: IntArray, sizes: Sequence[int], num_nodes: IntArray, offset
         sizes: Edges per relation.
         num_nodes: Number of nodes of each relation's source and destination type, [2, num_relations].
         offsets: First node of each relation's source and destination type, counted over all types, [2, num_relations].
+        num_all: Number of nodes of all types.
         device: Where the steps are wanted; they are laid out on the processor.
     """
     # 1. Count, per relation and end, the nodes that have an edge; relay rows stand at the end with fewer.
@@ -66,12 +67,12 @@ def make_relay(ends: IntArray, sizes: Sequence[int], num_nodes: IntArray, offset
         node = np.concatenate([side.nodes[mine], side.node_of_edge[passing]])
         row = np.concatenate([first_row[relation] + side.numbers[mine], (np.repeat(first_row, sizes) + other.number_of_edge)[passing]])
         edge = np.concatenate([np.full(len(relation), ends.shape[1]), passing])
-        legs.append([torch.from_numpy(part).to(device) for part in (node, row, edge)])
-    (node, row, edge), (to_node, from_row, back) = legs
-    num_all, num_rows = int((num_nodes + offsets).max(initial=0)), int(rows.sum())
+        at_node, at_row, carried = (torch.from_numpy(part).to(device) for part in (node, row, edge))
+        legs.append((Groups(at_node, num_all), Groups(at_row, int(rows.sum())), carried))
+    (node_from, row_to, sent), (node_to, row_from, passed) = legs
     return Relay(
-        first=Leg(source=Groups(node, num_all), destination=Groups(row, num_rows), edge=edge),
-        second=Leg(source=Groups(from_row, num_rows), destination=Groups(to_node, num_all), edge=back),
+        first=Leg(source=node_from, destination=row_to, edge=sent),
+        second=Leg(source=row_from, destination=node_to, edge=passed),
         sizes=rows.tolist(),
     )
 

@@ -60,7 +60,7 @@ class _Project(torch.autograd.Function):
         weights, biases = parameters[: len(sizes)], parameters[len(sizes) :]
         rows = [0 if weight is None else size * weight.size(0) // width for size, weight in zip(sizes, weights, strict=True)]
         table = x.new_empty(sum(rows), width)
-        for part, weight, bias, out in zip(x.split(sizes), weights, biases, table.split(rows), strict=True):
+        for part, weight, bias, out in zip(torch.split(x, list(sizes)), weights, biases, torch.split(table, rows), strict=True):
             if weight is None:
                 continue
             target = out.view(part.size(0), weight.size(0))
@@ -77,10 +77,10 @@ class _Project(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, *weights = ctx.saved_tensors
         of_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
-        of_x_parts = [None] * len(weights) if of_x is None else of_x.split(ctx.sizes)
+        of_x_parts = [None] * len(weights) if of_x is None else torch.split(of_x, ctx.sizes)
         of_weights: list[Tensor | None] = []
         of_biases: list[Tensor | None] = []
-        parts = zip(gradient.contiguous().split(ctx.rows), x.split(ctx.sizes), weights, of_x_parts, ctx.biased, strict=True)
+        parts = zip(torch.split(gradient.contiguous(), ctx.rows), torch.split(x, ctx.sizes), weights, of_x_parts, ctx.biased, strict=True)
         for rows, part, weight, of_part, biased in parts:
             if weight is None:
                 if of_part is not None:

@@ -5,6 +5,7 @@ import torch
 from torch_geometric.nn import GATv2Conv, HeteroConv, MessagePassing, SAGEConv
 
 from graphfuse.core.errors import ConfigError
+from graphfuse.nn.plan import EdgePlan
 from graphfuse.nn.relational import RelationalAttention, RelationalMean
 
 NODE_TYPES = ("a", "b")
@@ -96,3 +97,52 @@ def test_attention_sums_to_one_over_all_relations_of_a_node() -> None:
 def test_heads_that_do_not_divide_the_width_are_refused() -> None:
     with pytest.raises(ConfigError, match="heads must divide the hidden channels \\(got 3 heads for 8 channels\\)"):
         RelationalAttention(8, 8, NODE_TYPES, EDGE_TYPES, heads=3)
+
+
+@pytest.mark.parametrize("layer", [RelationalAttention, RelationalMean])
+@pytest.mark.parametrize("product", [True, False])
+def test_a_node_type_without_relations_keeps_what_it_knows(layer: type[RelationalAttention], product: bool) -> None:
+    x_dict, edges = toy_graph()
+    alone = torch.randn(3, 8, generator=torch.Generator().manual_seed(2))
+    torch.manual_seed(0)
+    conv = layer(8, 8, (*NODE_TYPES, "alone"), EDGE_TYPES, product=product)
+    out = conv({**x_dict, "alone": alone}, edges)
+    torch.testing.assert_close(out["alone"], conv.root["alone"](alone))
+    assert out["a"].shape == (5, 8)
+
+
+def test_relations_are_multiplied_at_the_end_with_fewer_nodes() -> None:
+    counts = {"user": 2, "word": 6}
+    kinds = (("user", "wrote", "word"), ("word", "rev_wrote", "user"))
+    wrote = torch.tensor([[0, 0, 0, 1, 1, 1], [0, 1, 2, 3, 4, 5]])
+    plan = EdgePlan(kinds, counts, {kinds[0]: wrote, kinds[1]: wrote.flip(0)})
+    assert plan.relay.sizes == [2, 2]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_relational_mean_with_edge_weights_gives_every_gradient_of_the_plain_formula(seed: int) -> None:
+    x_dict, edges = toy_graph()
+    torch.manual_seed(seed)
+    conv = RelationalMean(8, 4, NODE_TYPES, EDGE_TYPES, product=False).double()
+    x_dict = {name: x.double().requires_grad_() for name, x in x_dict.items()}
+    weights = {kind: torch.rand(9, dtype=torch.float64).requires_grad_() for kind in EDGE_TYPES}
+
+    def plain() -> dict[str, torch.Tensor]:
+        out = {name: conv.root[name](x) for name, x in x_dict.items()}
+        sent = {name: iter(conv.source[name].weight.split(4)) for name in NODE_TYPES}
+        for kind in EDGE_TYPES:
+            source, _, destination = kind
+            matrix = next(sent[source])
+            begin, end = edges[kind]
+            count = torch.zeros(out[destination].size(0), dtype=torch.float64).index_add(0, end, weights[kind])
+            arrived = torch.zeros_like(x_dict[destination]).index_add(0, end, x_dict[source][begin] * weights[kind].unsqueeze(1))
+            out[destination] = out[destination] + arrived / count.clamp(min=1e-12).unsqueeze(1) @ matrix.t()
+        return out
+
+    inputs = [*x_dict.values(), *weights.values(), *conv.parameters()]
+    found, expected = (
+        torch.autograd.grad(sum((value**2).sum() for value in result.values()), inputs, allow_unused=True)
+        for result in (conv(x_dict, edges, weights), plain())
+    )
+    for mine, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, theirs)
