@@ -14,7 +14,8 @@ from graphfuse.core.errors import InputError
 from graphfuse.core.schema import reverse_edge_type
 from graphfuse.core.tables import EdgeTable, Manifest, NodeTable, Rejection
 
-SAMPLE_TYPES = {"sample_id": "str", "split": "str", "source_row": "int64"}
+SAMPLE_TYPES: dict[str, Any] = {"sample_id": "str", "split": "str", "source_row": "int64"}
+"""Columns that every table of samples has."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,15 @@ from graphfuse.store.writer import write_shard
 
 PARTS = "parts"
 """Folder of what shards contribute to tables of the whole store; gone when the store is finished."""
-REJECTION_TYPES = {"table": "str", "row": "int64", "key": "str", "column": "str", "reason": "str", "detail": "str", "dropped": "bool"}
+REJECTION_TYPES: Mapping[str, Any] = {
+    "table": "str",
+    "row": "int64",
+    "key": "str",
+    "column": "str",
+    "reason": "str",
+    "detail": "str",
+    "dropped": "bool",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,7 +61,8 @@ class Histograms:
         return total.astype(np.float32)
 
     def _sums(self, weight: FloatArray) -> npt.NDArray[np.float64]:
-        return np.bincount(self._slots.ravel(), weights=weight.ravel(), minlength=len(weight) * self._bins).reshape(-1, self._bins)
+        sums = np.bincount(self._slots.ravel(), weights=weight.ravel(), minlength=len(weight) * self._bins)
+        return np.asarray(sums, dtype=np.float64).reshape(-1, self._bins)
 
 
 def colours(rgb: FloatArray, weights: Sequence[FloatArray]) -> FloatArray:
