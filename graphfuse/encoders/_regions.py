@@ -1,7 +1,7 @@
 """Pictures and crops -> batches of fixed shape -> a network; maps pooled per box.
 
-Batches are filled up with blank pictures to one fixed size, so that what a picture gives never depends on the pictures
-beside it, to the last bit.
+Batches have one fixed size, so that what a picture gives never depends on the pictures beside it, to the last bit: the last one is
+filled up with blank pictures, or, where a network is found to give the same bits for a picture alone, taken apart.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,18 +23,45 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def batches(tiles: Sequence[FloatArray], mean: Sequence[float], std: Sequence[float], run: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
-    """Yield the network's output for each uint8 tile [height, width, 3], in order."""
+Run = Callable[[Tensor], Tensor]
+"""Pixels [batch, 3, height, width] -> what a network makes of them, [batch, ...]."""
+
+
+def batches(tiles: Sequence[FloatArray], mean: Sequence[float], std: Sequence[float], run: Run, *, alone: bool = False) -> Iterator[Tensor]:
+    """Yield the network's output for each uint8 tile [height, width, 3], in order.
+
+    Args:
+        tiles: Pictures or crops.
+        mean: Of the colours that the network was trained on.
+        std: Their deviation.
+        run: The network.
+        alone: What `same_alone` found: a picture of an unfinished batch may go alone.
+    """
     shift = torch.tensor(mean).view(1, 3, 1, 1)
     scale = torch.tensor(std).view(1, 3, 1, 1)
-    for start in range(0, len(tiles), BATCH):
-        part = tiles[start : start + BATCH]
-        stacked = np.zeros((BATCH, *part[0].shape), dtype=np.uint8)
+    whole = len(tiles) - len(tiles) % BATCH
+    last = range(whole, len(tiles)) if alone else range(whole, len(tiles), BATCH)
+    for start in (*range(0, whole, BATCH), *last):
+        size = 1 if alone and start >= whole else BATCH
+        part = tiles[start : start + size]
+        stacked = np.zeros((size, *part[0].shape), dtype=np.uint8)
         stacked[: len(part)] = np.stack(part)
         pixels = torch.from_numpy(stacked).permute(0, 3, 1, 2).float() / 255  # strides stay those of channels-last
         with torch.inference_mode():
             output = run(((pixels - shift) / scale).contiguous(memory_format=torch.channels_last)).float()
         yield from output[: len(part)]
+
+
+def same_alone(run: Run, size: int) -> bool:
+    """Return whether a network gives pictures of noise the same bits alone as in a batch.
+
+    The order of its sums follows from shapes, not from what is summed, so that what holds for noise holds for every picture.
+    """
+    draw = torch.Generator().manual_seed(0)
+    pixels = torch.randn(BATCH, 3, size, size, generator=draw).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        together = run(pixels)
+        return all(torch.equal(run(pixels[place : place + 1])[0], together[place]) for place in (0, BATCH - 1))
 
 
 def square(picture: "Image", size: int, box: FloatArray | None = None) -> FloatArray:

@@ -18,7 +18,7 @@ from graphfuse.core.errors import InputError, suggest
 from graphfuse.core.sockets import ImageEncoder
 from graphfuse.core.tables import FloatArray
 from graphfuse.encoders._folder import file_digest
-from graphfuse.encoders._regions import IMAGENET_MEAN, IMAGENET_STD, batches, pool_boxes, square
+from graphfuse.encoders._regions import BATCH, IMAGENET_MEAN, IMAGENET_STD, batches, pool_boxes, same_alone, square
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -67,8 +67,18 @@ class TorchvisionBackbone(ImageEncoder):
         network = _load(self.model, self.weights, self.identity())
         layer = _probe(self.model, self.size)[0]
         tiles = [square(picture, self.size) for picture in pictures]
-        maps = batches(tiles, IMAGENET_MEAN, IMAGENET_STD, lambda pixels: _map(network, layer, pixels))
+        alone = len(tiles) % BATCH > 0 and _same_alone(self.model, self.size)
+        maps = batches(tiles, IMAGENET_MEAN, IMAGENET_STD, lambda pixels: _map(network, layer, pixels), alone=alone)
         return [pool_boxes(features, part) for features, part in zip(maps, boxes, strict=True)]
+
+
+@lru_cache(maxsize=8)
+def _same_alone(model: str, size: int) -> bool:
+    """Return whether the model gives a picture alone the same bits as in a batch, whatever its weights."""
+    with torch.random.fork_rng(devices=[]):
+        network = _build(model).requires_grad_(False).to(memory_format=torch.channels_last)
+    layer = _probe(model, size)[0]
+    return same_alone(lambda pixels: _map(network, layer, pixels), size)
 
 
 @lru_cache(maxsize=8)

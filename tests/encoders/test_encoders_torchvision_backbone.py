@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torchvision.models import VisionTransformer, get_model
 
 from graphfuse.core.errors import ConfigError, InputError
+from graphfuse.encoders._regions import BATCH, batches, same_alone
 from graphfuse.encoders.torchvision_backbone import _map
 
 
@@ -104,3 +105,19 @@ def test_weights_that_cannot_be_fetched_are_an_error_that_a_person_can_mend(monk
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", unreachable)
     with pytest.raises(InputError, match=r"be fetched \(got 'DEFAULT': .*not known.*\). Check the network, or give a .safetensors file."):
         backbone(weights="DEFAULT").encode(noise_pictures(np.random.default_rng(0), 1), [QUARTERS])
+
+
+def test_pictures_of_an_unfinished_batch_go_alone_only_where_that_changes_no_bit():
+    tiles = [np.full((4, 4, 3), value, dtype=np.uint8) for value in range(BATCH + 3)]
+    for alone, sizes in ((False, [BATCH, BATCH]), (True, [BATCH, 1, 1, 1])):
+        seen = []
+
+        def run(pixels, seen=seen):
+            seen.append(len(pixels))
+            return pixels.mean(dim=(1, 2, 3))
+
+        found = torch.stack(list(batches(tiles, (0.0,) * 3, (1.0,) * 3, run, alone=alone)))
+        torch.testing.assert_close(found, torch.arange(BATCH + 3) / 255)
+        assert seen == sizes
+    assert same_alone(lambda pixels: pixels * 2, size=4)
+    assert not same_alone(lambda pixels: pixels + pixels.mean(dim=0), size=4)  # sees its neighbours
