@@ -67,17 +67,14 @@ class TorchvisionBackbone(ImageEncoder):
         network = _load(self.model, self.weights, self.identity())
         layer = _probe(self.model, self.size)[0]
         tiles = [square(picture, self.size) for picture in pictures]
-        alone = len(tiles) % BATCH > 0 and _same_alone(self.model, self.size)
+        alone = len(tiles) % BATCH > 0 and _same_alone(network, layer, self.size)
         maps = batches(tiles, IMAGENET_MEAN, IMAGENET_STD, lambda pixels: _map(network, layer, pixels), alone=alone)
         return [pool_boxes(features, part) for features, part in zip(maps, boxes, strict=True)]
 
 
-@lru_cache(maxsize=8)
-def _same_alone(model: str, size: int) -> bool:
-    """Return whether the model gives a picture alone the same bits as in a batch, whatever its weights."""
-    with torch.random.fork_rng(devices=[]):
-        network = _build(model).requires_grad_(False).to(memory_format=torch.channels_last)
-    layer = _probe(model, size)[0]
+@lru_cache(maxsize=1)
+def _same_alone(network: nn.Module, layer: str, size: int) -> bool:
+    """Return whether the network gives a picture alone the same bits as in a batch: tried once, which takes ten pictures' time."""
     return same_alone(lambda pixels: _map(network, layer, pixels), size)
 
 
