@@ -38,6 +38,8 @@ REJECTION_TYPES: Mapping[str, Any] = {
     "dropped": "bool",
 }
 
+NO_REJECTIONS = pd.DataFrame({name: pd.array([], dtype=kind) for name, kind in REJECTION_TYPES.items()})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -127,6 +129,8 @@ def _thread_pools(_num_modules: int) -> ThreadpoolController:
 
 def typed_rejections(rejections: Sequence[Rejection]) -> pd.DataFrame:
     """Return the quarantine table with the same column types whether or not it has rows."""
+    if not rejections:
+        return NO_REJECTIONS.copy()
     columns = {name: [getattr(rejection, name) for rejection in rejections] for name in REJECTION_TYPES}
     return pd.DataFrame({name: pd.array(cells, dtype=REJECTION_TYPES[name]) for name, cells in columns.items()})
 

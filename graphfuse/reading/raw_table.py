@@ -88,6 +88,8 @@ def table_of_rows(rows: Rows, table: str = "samples", rename: Mapping[str, str] 
 
 def _renamed(frame: pd.DataFrame, rename: Mapping[str, str], path: Path) -> pd.DataFrame:
     present = {old: new for new, old in rename.items() if old in frame.columns}
+    if not present:
+        return frame
     names = [present.get(name, name) for name in frame.columns]
     return frame.set_axis(_checked_names(names, path), axis=1)
 
@@ -138,7 +140,7 @@ def _read_jsonl(path: Path, text: str, table: str, first: int) -> RawTable:
 
 def _frame_of_objects(rows: list[dict[str, Any]]) -> pd.DataFrame:
     names = dict.fromkeys(name for row in rows for name in row)
-    return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in names}, index=range(len(rows)))
+    return pd.DataFrame({name: [row.get(name) for row in rows] for name in names}, index=range(len(rows)), dtype=object)
 
 
 def _read_parquet(path: Path, table: str, first: int) -> RawTable:
@@ -202,6 +204,8 @@ def _numbered(
     columns = {str(name): column for name, column in frame.items()}
     for name in [name for name, column in columns.items() if column.dtype == object]:
         columns[name], changed = _text_or_lists(columns[name])
+        if not changed.any():
+            continue
         detail = f"{path.name}: text must be Unicode (a broken character in '{name[:40]}' became U+FFFD). Repair it if it matters."
         cleaned += [
             Rejection(table=table, row=row, key="", column=name, reason="broken_character", detail=detail) for row in index[changed]
