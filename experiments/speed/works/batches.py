@@ -1,18 +1,16 @@
 """A batch of mixed graphs from the store, beside PyG's own batching of a list in memory."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
 from clock import race
-from made import made_store
+from made import WORK, made_store
 from rows import Row
 from torch_geometric.data import Batch, HeteroData
 
 from graphfuse.store.graph_store import GraphStore
 
-WORK = Path(__file__).parents[3] / "runs" / "speed"
 GOALS = {64: 30, 256: 60}
 
 

@@ -7,30 +7,31 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clock import race
+from made import WORK
 from made_content import made_posts
 from rows import Row
 
 from graphfuse.pipeline import convert
 
-WORK = Path(__file__).parents[3] / "runs" / "speed" / "cache"
+HERE = WORK / "cache"
 
 
 def rows(quick: bool) -> Iterator[Row]:
     """Yield one row."""
     count = 32 if quick else 192
-    experiment = made_posts(WORK / "posts", count, shard_size=max(32, count // 4))
-    filled = WORK / "filled"
+    experiment = made_posts(HERE / "posts", count, shard_size=max(32, count // 4))
+    filled = HERE / "filled"
     shutil.rmtree(filled, ignore_errors=True)
-    _convert(experiment, filled, WORK / "first")
-    _convert(experiment, filled, WORK / "second")
-    assert_same(WORK / "first", WORK / "second")
+    _convert(experiment, filled, HERE / "first")
+    _convert(experiment, filled, HERE / "second")
+    assert_same(HERE / "first", HERE / "second")
 
     def cold(_: int) -> None:
-        shutil.rmtree(WORK / "empty", ignore_errors=True)
-        _convert(experiment, WORK / "empty", WORK / "cold")
+        shutil.rmtree(HERE / "empty", ignore_errors=True)
+        _convert(experiment, HERE / "empty", HERE / "cold")
 
     found = race(
-        {"ours": lambda _: _convert(experiment, filled, WORK / "warm"), "peers": cold},
+        {"ours": lambda _: _convert(experiment, filled, HERE / "warm"), "peers": cold},
         seconds=1 if quick else 60,
         fewest=1 if quick else 3,
     )

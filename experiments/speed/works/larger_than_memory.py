@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from clock import Contestant, Times, clocked, times
-from made import made_store
+from made import WORK, made_store
 from rows import Row
 from torch_geometric.data import Batch, OnDiskDataset
 from torch_geometric.loader import DataLoader
@@ -21,7 +21,6 @@ import graphfuse as gf
 from graphfuse.store.graph_store import GraphStore
 from graphfuse.store.integrity import _VERIFIED
 
-WORK = Path(__file__).parents[3] / "runs" / "speed"
 BATCH_SIZE = 256
 SHARDS_IN_MEMORY = 2
 PAGE = os.sysconf("SC_PAGE_SIZE")

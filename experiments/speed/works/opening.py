@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from clock import Times, clocked, times
-from made import made_store
+from made import WORK, made_store
 from rows import Row
 from torch_geometric.data import Batch, InMemoryDataset
 from torch_geometric.loader import DataLoader
@@ -20,7 +20,6 @@ import graphfuse as gf
 from graphfuse.store.graph_store import GraphStore
 from graphfuse.store.integrity import _VERIFIED
 
-WORK = Path(__file__).parents[3] / "runs" / "speed"
 BATCH_SIZE = 64
 
 

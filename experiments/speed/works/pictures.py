@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 from clock import race
+from made import WORK
 from made_content import made_pictures
 from PIL import Image
 from rows import Row
@@ -20,7 +21,6 @@ from graphfuse.core.tables import Manifest
 from graphfuse.modalities._boxes import grid_boxes
 from graphfuse.modalities._pictures import decode, find_picture
 
-WORK = Path(__file__).parents[3] / "runs" / "speed"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIZE = 224
 

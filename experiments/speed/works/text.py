@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from clock import race
+from made import WORK
 from made_content import made_encoder, made_texts
 from rows import Row
 from transformers import AutoModel, AutoTokenizer
 
 from graphfuse.core.build import build
 from graphfuse.modalities._spans import cut
-
-WORK = Path(__file__).parents[3] / "runs" / "speed"
 
 
 def rows(quick: bool) -> Iterator[Row]:

@@ -3,16 +3,16 @@
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 from clock import race
+from made import WORK
 from made_content import made_posts
 from rows import Row
 from works.cache import assert_same
 
 from graphfuse.pipeline import convert
 
-WORK = Path(__file__).parents[3] / "runs" / "speed" / "workers"
+HERE = WORK / "workers"
 SHARDS = 24
 NOTHING_LEARNED = ("modalities.0.standardise=false", "modalities.1.standardise=false", "edges.2.name=candidate")
 """What is learned from train rows is learned by one process: of a large table a small part, of this one it would be most."""
@@ -21,16 +21,16 @@ NOTHING_LEARNED = ("modalities.0.standardise=false", "modalities.1.standardise=f
 def rows(quick: bool) -> Iterator[Row]:
     """Yield one row; its ratios mean something only where two cores have nothing else to do."""
     count = 2 * SHARDS if quick else 8 * SHARDS
-    experiment = made_posts(WORK / "posts", count, shard_size=count // SHARDS)
-    os.environ["GRAPHFUSE_CACHE"] = str(WORK / "features")
+    experiment = made_posts(HERE / "posts", count, shard_size=count // SHARDS)
+    os.environ["GRAPHFUSE_CACHE"] = str(HERE / "features")
 
     def by(workers: int) -> None:
-        for folder in (WORK / f"by-{workers}", WORK / "features"):
+        for folder in (HERE / f"by-{workers}", HERE / "features"):
             shutil.rmtree(folder, ignore_errors=True)
-        convert(experiment, WORK / f"by-{workers}", workers=workers, overrides=NOTHING_LEARNED)
+        convert(experiment, HERE / f"by-{workers}", workers=workers, overrides=NOTHING_LEARNED)
 
     by(2), by(1)
-    assert_same(WORK / "by-1", WORK / "by-2")
+    assert_same(HERE / "by-1", HERE / "by-2")
     yield Row(
         work=f"conversion of {count} posts (text, picture) in {SHARDS} shards by 2 worker processes",
         peer="by 1",
