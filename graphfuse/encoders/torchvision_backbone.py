@@ -67,14 +67,17 @@ class TorchvisionBackbone(ImageEncoder):
         network = _load(self.model, self.weights, self.identity())
         layer = _probe(self.model, self.size)[0]
         tiles = [square(picture, self.size) for picture in pictures]
-        alone = len(tiles) % BATCH > 0 and _same_alone(network, layer, self.size)
+        alone = len(tiles) % BATCH > 0 and _same_alone(network, layer, self.size, torch.get_num_threads())
         maps = batches(tiles, IMAGENET_MEAN, IMAGENET_STD, lambda pixels: _map(network, layer, pixels), alone=alone)
         return [pool_boxes(features, part) for features, part in zip(maps, boxes, strict=True)]
 
 
 @lru_cache(maxsize=1)
-def _same_alone(network: nn.Module, layer: str, size: int) -> bool:
-    """Return whether the network gives a picture alone the same bits as in a batch: tried once, which takes ten pictures' time."""
+def _same_alone(network: nn.Module, layer: str, size: int, _threads: int) -> bool:
+    """Return whether the network, on so many threads, gives a picture alone the same bits as in a batch.
+
+    Tried once, which takes ten pictures' time.
+    """
     return same_alone(lambda pixels: _map(network, layer, pixels), size)
 
 
