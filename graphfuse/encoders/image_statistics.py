@@ -20,7 +20,7 @@ VERSION = 2
 SIDE = 24
 """Pixels that a region is reduced to: enough to tell shapes, small enough for thousands of pictures."""
 BATCH = 64
-"""Regions computed at a time: the arrays stay in a processor's cache (512 at a time take twice as long)."""
+"""Regions computed at a time: the arrays stay below the size that allocators give back to the system, and fault in anew, at every call."""
 CHANNELS = 2 * (2 * HUES + GREYS + 6) + (4 + RADII + 2 * HARMONICS) + (5 * ORIENTATIONS + SCALES)
 
 
