@@ -30,6 +30,7 @@ WORKS = (
     "larger_than_memory",
     "mean_step",
     "attention_step",
+    "pieces",
     "epoch",
     "prediction",
     "text",

@@ -20,7 +20,7 @@ VERSION = 2
 SIDE = 24
 """Pixels that a region is reduced to: enough to tell shapes, small enough for thousands of pictures."""
 BATCH = 64
-"""Regions computed at a time: the arrays stay below the size that allocators give back to the system, and fault in anew, at every call."""
+"""Regions computed at a time, which bounds the memory of one call."""
 CHANNELS = 2 * (2 * HUES + GREYS + 6) + (4 + RADII + 2 * HARMONICS) + (5 * ORIENTATIONS + SCALES)
 
 

@@ -1,4 +1,4 @@
-"""Attention over edges in blocks that stay in the cache: forward and gradient, written out.
+"""Attention over edges, block by block: forward and gradient, written out.
 
 Attention needs a dozen tensors of [num_edges, channels]; of a large batch each goes to memory and back, and autograd keeps most
 of them for the gradient. Here a few thousand edges at a time go through all steps, nothing but each edge's share is kept, and the

@@ -13,7 +13,7 @@ from graphfuse.nn.groups import Groups
 from graphfuse.nn.relay import Relay, make_relay
 
 EDGES_AT_ONCE = 4096
-"""Edges per block: tensors of 64 channels then take 1 MiB, and the few that are alive at a time stay in the cache."""
+"""Edges per block, whose tensors of 64 channels then take 1 MiB each."""
 
 
 class EdgePlan(Mapping[EdgeType, Tensor]):
