@@ -11,7 +11,7 @@ import numpy.typing as npt
 from graphfuse.core.errors import IntegrityError
 from graphfuse.core.schema import GraphSchema, edge_name
 from graphfuse.core.tables import IntArray
-from graphfuse.store.arrays import map_arrays, read_soon, span
+from graphfuse.store.arrays import map_arrays, read_soon, span, touch
 from graphfuse.store.index import StoreIndex
 from graphfuse.store.integrity import verified
 from graphfuse.store.layout import check_layout, check_shard, entities_file, shard_file, shard_layout
@@ -69,6 +69,7 @@ def open_shard(
         if digest:
             check_shard(arrays, schema)
             _check_entities(arrays, entities)
+            touch(arrays.values())  # the digest has just read them
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{path} must be as convert writes it: {error}. Repeat convert, or restore the file from a copy.") from error
     return shard_of(arrays, schema, index.weighted_edge_types, flat=span)
