@@ -46,8 +46,8 @@ def _sums(source: Groups, destination: Groups, seconds: float) -> Row:
     return Row(
         work=f"rows sent along {edges:,} edges and added up, {CHANNELS} channels, with gradient",
         peer="`index_select` and `index_add`",
-        goal=3,
-        floor=1.5,
+        goal=2,
+        floor=1.2,
         equal="sums and gradients",
         **found,
     )
