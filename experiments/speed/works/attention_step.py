@@ -38,7 +38,7 @@ def rows(quick: bool) -> Iterator[Row]:
             with attend_by("compiled"):
                 check_same(ours, theirs, store.batch(list(range(FEW))))
             racing["compiled"] = partial(_compiled_turn, Step(networks(store.schema)[0]), batches)
-        found = race({**racing, "limits": matrix_products(ours, batches[0])}, seconds=6 if quick else 30)
+        found = race({**racing, "limits": matrix_products(ours, batches[0])}, seconds=3 if quick else 30)
         same = {"ours": found["ours"], "limits": found["limits"], "limit": "its matrix products", "goal_limit": 3.0}
         yield Row(
             work=f"training step, attention per relation, batch of {size}",

@@ -21,7 +21,7 @@ def rows(quick: bool) -> Iterator[Row]:
         store = made_store(WORK / f"batches-{num_samples}-{dtype}", num_samples, dtype)
         graphs = [store.sample(i) for i in range(len(store))]
         for size in (64, 256):
-            yield _row(store, graphs, dtype, size, seconds=2 if quick else 10)
+            yield _row(store, graphs, dtype, size, seconds=1 if quick else 10)
 
 
 def _row(store: GraphStore, graphs: list[HeteroData], dtype: str, size: int, seconds: float) -> Row:

@@ -19,7 +19,7 @@ Edges = tuple[list[int], list[int], list[float]]
 
 def rows(quick: bool) -> Iterator[Row]:
     """Yield a row per space, and one for fitting."""
-    num_samples = 512 if quick else 4_096
+    num_samples = 256 if quick else 4_096
     texts, regions = (made_tables(0, num_samples)[0][name] for name in ("text_span", "image_region"))
     narrow = replace(regions, x=np.ascontiguousarray(regions.x[:, : texts.x.shape[1]]))
     aligned = SimilarityEdges(top_k=TOP_K)

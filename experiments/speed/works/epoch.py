@@ -30,7 +30,7 @@ def rows(quick: bool) -> Iterator[Row]:
         for batch in loader:
             theirs(batch)
 
-    found = race({"ours": epoch, "peers": stock}, seconds=6 if quick else 30)
+    found = race({"ours": epoch, "peers": stock}, seconds=3 if quick else 30)
     yield Row(
         work=f"epoch of {num_samples:,} samples in batches of {BATCH}: load and step",
         peer="`DataLoader` and `HeteroConv(SAGEConv)`",

@@ -28,7 +28,7 @@ SIZE = 224
 def rows(quick: bool) -> Iterator[Row]:
     """Yield one row."""
     os.environ["GRAPHFUSE_CACHE"] = "off"
-    paths = made_pictures(WORK / "pictures", 8 if quick else 16)
+    paths = made_pictures(WORK / "pictures", 4 if quick else 16)
     modality = build("modalities", {"name": "image", "grid": 4, "encoder": {"name": "torchvision_backbone", "size": SIZE}}, "modalities.0")
     samples = pd.DataFrame({"sample_id": [path.stem for path in paths], "split": "train", "pictures": [[path.name] for path in paths]})
     manifest = Manifest(samples=samples.astype({"sample_id": "str", "split": "str"}), linked={}, root=paths[0].parent)

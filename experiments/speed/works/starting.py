@@ -43,7 +43,7 @@ train: {threads: 1}
 def rows(quick: bool) -> Iterator[Row]:
     """Yield a row per command."""
     compileall.compile_dir(Path(graphfuse.__file__).parent, quiet=2)  # as an installed package is
-    rounds = 5 if quick else 15
+    rounds = 3 if quick else 15
     for words in (["--help"], ["list"]):
         found = take_turns({"ours": ["-m", "graphfuse", *words], "limits": ["-c", "pass"]}, rounds)
         yield Row(

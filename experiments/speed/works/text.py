@@ -18,7 +18,7 @@ from graphfuse.modalities._spans import cut
 def rows(quick: bool) -> Iterator[Row]:
     """Yield one row."""
     folder = made_encoder(WORK / "text-encoder")
-    texts = made_texts(96 if quick else 512)
+    texts = made_texts(48 if quick else 512)
     spans = [cut(text, "window", 12, 6) for text in texts]
     encoder = build("encoders", {"name": "transformers_text", "model": str(folder)}, "encoder")
     stock = OneByOne(folder)
@@ -37,7 +37,7 @@ def rows(quick: bool) -> Iterator[Row]:
         equal="every span's vector, to 2e-5",
         **race(
             {"ours": ours, "peers": lambda _: stock(texts, spans), "limits": stock.products(texts)},
-            seconds=8 if quick else 40,
+            seconds=3 if quick else 40,
             fewest=2 if quick else 5,
         ),
     )
