@@ -20,9 +20,10 @@ NOTHING_LEARNED = ("modalities.0.standardise=false", "modalities.1.standardise=f
 
 def rows(quick: bool) -> Iterator[Row]:
     """Yield one row; its ratios mean something only where two cores have nothing else to do."""
-    shards = 2 if quick else SHARDS
-    count = (4 if quick else 8) * shards
-    experiment = made_posts(HERE / f"posts-{count}", count, shard_size=count // shards)
+    if quick:  # the start of the processes would be all that is measured; tests compare the bytes
+        return
+    count = 8 * SHARDS
+    experiment = made_posts(HERE / "posts", count, shard_size=count // SHARDS)
     os.environ["GRAPHFUSE_CACHE"] = str(HERE / "features")
 
     def by(workers: int) -> None:
@@ -33,12 +34,12 @@ def rows(quick: bool) -> Iterator[Row]:
     by(2), by(1)
     assert_same(HERE / "by-1", HERE / "by-2")
     yield Row(
-        work=f"conversion of {count} posts (text, picture) in {shards} shards by 2 worker processes",
+        work=f"conversion of {count} posts (text, picture) in {SHARDS} shards by 2 worker processes",
         peer="by 1",
         goal=1.7,
         floor=0.5,
         equal="every byte of the store",
         by="wall",
         note="2 x would be the limit; the start of the processes and of their networks is counted, learning from train rows left out",
-        **race({"ours": lambda _: by(2), "peers": lambda _: by(1)}, seconds=0 if quick else 1, fewest=1 if quick else 3),
+        **race({"ours": lambda _: by(2), "peers": lambda _: by(1)}, seconds=1, fewest=3),
     )
