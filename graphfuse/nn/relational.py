@@ -8,6 +8,7 @@ up to the same sum in every pairing. A product of the two ends can, so score and
 `relu(M (key * query))` (multiplicative interaction, Jayakumar et al., ICLR 2020; low-rank bilinear pooling, Kim et al., ICLR 2017).
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -97,16 +98,9 @@ class RelationalLayer(MessagePassing):
             return out
         return out, {} if score is None else dict(zip(self.edge_types, torch.split(score, plan.sizes), strict=True))
 
+    @abstractmethod
     def receive(self, x: Tensor, plan: EdgePlan, weight: Tensor | None) -> Tensor:
-        """Return what each node receives, [num_nodes, out_channels]."""
-        # 1. Project every type once for all its relations, and look both ends of every edge up.  [num_edges, width]
-        ends = (take(self.source(x, plan.num_nodes), plan.source), take(self.destination(x, plan.num_nodes), plan.destination))
-        # 2. One propagation for all relations.
-        return cast("Tensor", self.propagate(plan.edge_index, size=None, ends=ends, plan=plan, weight=weight))
-
-    def aggregate(self, inputs: Tensor, plan: EdgePlan, weight: OptTensor) -> Tensor:
-        """Add up the messages of each node, [num_nodes, out_channels]."""
-        return total(inputs, plan.node, weight)
+        """Return what each node receives: x [num_nodes, in_channels], weight per edge -> [num_nodes, out_channels]."""
 
     def interaction(self, key: Tensor, query: Tensor) -> Tensor:
         """Return the product term of every edge, [num_edges, out_channels]."""
@@ -198,7 +192,8 @@ class RelationalMean(RelationalLayer):
     def receive(self, x: Tensor, plan: EdgePlan, weight: Tensor | None) -> Tensor:
         """Return what each node receives, [num_nodes, out_channels]; what no edge changes needs no tensor of all edges."""
         if self.product:
-            return super().receive(x, plan, weight)
+            ends = (take(self.source(x, plan.num_nodes), plan.source), take(self.destination(x, plan.num_nodes), plan.destination))
+            return cast("Tensor", self.propagate(plan.edge_index, size=None, ends=ends, plan=plan, weight=weight))
         shares = _shares(plan, weight).to(x.dtype)
         shares = torch.cat([shares, shares.new_ones(1)])
         relayed = plan.relay.first.pass_on(x, shares)
