@@ -17,6 +17,8 @@ from graphfuse.core.tables import Manifest, rejection_frame
 
 RECIPE_PARTS = ("modalities", "edges", "task", "convert")
 """The parts of an experiment that a store depends on, besides its inputs."""
+MADE_WITH = ("numpy", "pandas", "pyarrow", "safetensors", "torch", "torchvision", "transformers", "pillow")
+"""Packages whose versions, beside Python's and graphfuse's own, decide what bytes a shard has."""
 BLOCK = 65_536
 """Rows of a column that are digested at a time, since what is made of them is larger than they are."""
 
@@ -68,6 +70,28 @@ def check_same(folder: object, found: Mapping[str, Any], wanted: Mapping[str, An
         raise ConfigError(
             f"{folder} was made from something else, and one store holds one conversion ({'; '.join(different[:5])}). "
             "Give another --out, or remove the folder first."
+        )
+
+
+def check_same_versions(folder: object, begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Check that an unfinished store was begun with what is installed now: shards of two versions are not one store.
+
+    Args:
+        folder: For the message.
+        begun: The plan of the folder; one that names no versions is of an older graphfuse.
+        wanted: The plan of this conversion.
+
+    Raises:
+        ConfigError: With what differs.
+    """
+    before, now = begun.get("versions", {}), wanted["versions"]
+    different = [
+        f"{name} was {before.get(name, 'not noted')}, is {version}" for name, version in now.items() if before.get(name) != version
+    ]
+    if different:
+        raise ConfigError(
+            f"{folder} was begun with other versions, and one store is made by one ({'; '.join(different[:3])}). "
+            "Finish it with those that began it, or give another --out, or remove the folder first."
         )
 
 

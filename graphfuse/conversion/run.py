@@ -17,7 +17,7 @@ import pandas as pd
 
 from graphfuse.conversion.finish import check_strict, finish_store, summarise
 from graphfuse.conversion.fit import Fitted, fit_states
-from graphfuse.conversion.inputs import check_same, digest_fitted, digest_manifest
+from graphfuse.conversion.inputs import MADE_WITH, check_same, check_same_versions, digest_fitted, digest_manifest
 from graphfuse.conversion.journal import Journal, Record
 from graphfuse.conversion.recipe import Recipe
 from graphfuse.conversion.shard import PARTS, Job, single_thread, step_name, typed_rejections
@@ -29,6 +29,7 @@ from graphfuse.core.progress import Progress, silent
 from graphfuse.core.registry import trusting
 from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.tables import Manifest
+from graphfuse.core.versions import installed_versions
 from graphfuse.store.frames import read_frame
 from graphfuse.store.index import read_index
 from graphfuse.store.integrity import verified
@@ -67,7 +68,7 @@ def convert(
 
     Raises:
         InputError: If there are no rows, or `strict` and something cannot be used.
-        ConfigError: If the folder was made from another recipe or other inputs.
+        ConfigError: If the folder was made from another recipe or other inputs, or begun with other versions.
         LockedError: If another process writes there.
     """
     started = time.monotonic()
@@ -78,7 +79,7 @@ def convert(
     if strict:
         check_strict(typed_rejections(manifest.rejections))  # before any work is done
     digests = {"inputs": digest_manifest(manifest), "fitted": None if fitted is None else digest_fitted(fitted)}
-    plan = {"recipe": dict(recipe_json), "digests": digests}
+    plan = {"recipe": dict(recipe_json), "digests": digests, "versions": installed_versions(MADE_WITH)}
     figures: dict[str, Any] = {"resumed_shards": 0, "redone_steps": 0, "cache_hits": 0, "cache_misses": 0}
     with locked(folder), trusting(recipe.allowed):
         _begin(folder, plan)
@@ -97,7 +98,7 @@ def _begin(folder: Path, plan: Mapping[str, Any]) -> None:
     A store of which a file is damaged or gone is made again.
 
     Raises:
-        ConfigError: If it was made from another recipe or other inputs.
+        ConfigError: If it was made from another recipe or other inputs, or begun with other versions.
         InputError: If it holds something else.
     """
     for temporary in folder.rglob(".*.tmp"):
@@ -109,7 +110,9 @@ def _begin(folder: Path, plan: Mapping[str, Any]) -> None:
             write_json(folder / PLAN, plan)
             (folder / INDEX).unlink()
     elif (folder / PLAN).exists():
-        check_same(folder, read_json(folder / PLAN), plan)
+        begun = read_json(folder / PLAN)
+        check_same(folder, begun, plan)
+        check_same_versions(folder, begun, plan)
     else:
         foreign = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
         if foreign:

@@ -1,6 +1,7 @@
 """A conversion that is killed at any durable operation goes on to the same bytes."""
 
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 from toy_plugins import contents, toy_json, toy_manifest, toy_recipe
 
+from graphfuse.conversion.inputs import MADE_WITH
 from graphfuse.conversion.journal import Journal
 from graphfuse.conversion.run import convert
-from graphfuse.core.errors import ResourceError
+from graphfuse.core.errors import ConfigError, ResourceError
+from graphfuse.core.versions import installed_versions
 
 
 class Killed(BaseException):
@@ -54,6 +57,30 @@ def test_killed_at_any_durable_operation_the_repeated_command_gives_the_same_byt
         run(folder)
         assert contents(folder) == whole, f"differs after a kill at {name} number {at}"
     assert at > 15
+
+
+@pytest.mark.parametrize("package", ["graphfuse", "torch"])
+def test_begun_before_an_upgrade_it_is_not_finished_after_it(package, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(os, "fsync", failing(os.fsync, 12, Killed()))
+        run(tmp_path)
+    begun = {name: content for name, content in contents(tmp_path).items() if not name.endswith(".tmp")}
+    before = installed_versions(MADE_WITH)
+    monkeypatch.setattr("graphfuse.conversion.run.installed_versions", lambda packages: {**before, package: "99.0"})
+    with pytest.raises(ConfigError, match=rf"{package} was {before[package]}, is 99\.0.*or give another --out"):
+        run(tmp_path)
+    assert contents(tmp_path) == begun
+
+
+def test_a_plan_that_names_no_versions_is_of_an_older_one(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(os, "fsync", failing(os.fsync, 12, Killed()))
+        run(tmp_path)
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    del plan["versions"]
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(ConfigError, match="python was not noted"):
+        run(tmp_path)
 
 
 def test_killed_while_cleaning_up_the_repeated_command_finishes_it(tmp_path, monkeypatch):
