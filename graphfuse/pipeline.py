@@ -253,9 +253,9 @@ def analyse(
     from graphfuse.report.page import write_report
     from graphfuse.store.frames import write_frame
     from graphfuse.store.graph_store import open_store
+    from graphfuse.training.computing import reproducible
     from graphfuse.training.predict import EVALUATION_BATCH, predict_frame
     from graphfuse.training.run import open_run
-    from graphfuse.training.seeds import reproducible
 
     # 1. Check everything before any work.
     chosen, trusted, out = tuple(samples or ()), tuple(allowed), Path(out)
@@ -267,7 +267,7 @@ def analyse(
     # 2. Score.
     predictions = predict_frame(opened, graphs, "test")
     tables = {}
-    with reproducible(threads=opened.threads, fast=opened.fast, kernels=opened.kernels):
+    with reproducible(opened.computing):
         for number, (name, (_, analysis)) in enumerate(plugins.items()):
             progress(number, len(plugins), f"analyse: {name}")
             batches = (graphs.batch(order[start : start + EVALUATION_BATCH]) for start in range(0, len(order), EVALUATION_BATCH))

@@ -25,10 +25,10 @@ from graphfuse.core.progress import Progress
 from graphfuse.core.registry import load
 from graphfuse.store.graph_store import GraphStore, open_store
 from graphfuse.training.checkpoint import read_tensors, write_tensors
+from graphfuse.training.computing import Computing, reproducible
 from graphfuse.training.fit import fit
 from graphfuse.training.predict import EVALUATION_BATCH, Outputs, collect
 from graphfuse.training.run import open_run
-from graphfuse.training.seeds import reproducible
 
 SPLITS = ("validation", "test")
 
@@ -146,7 +146,7 @@ def make_attempt(job: Job, attempt: Attempt) -> None:
     peak = meter.peak_mb()
     # 2. Predict: the logits, and how long they take.
     (network,) = open_run(folder, job.allowed).networks
-    with reproducible(threads=settings.threads, fast=settings.fast, kernels=settings.kernels):
+    with reproducible(Computing.of(settings)):
         outputs = {split: collect([network], store.batches(split, batch_size=EVALUATION_BATCH)) for split in summary["splits"]}
         seconds = predict_seconds(network, store, "test")
     write_outputs(attempt.outputs_file(out), outputs)

@@ -19,7 +19,7 @@ Values = Sequence[float | None]
 def measure(networks: Sequence[FusionNetwork], store: GraphStore, task: Task, metric: str) -> list[float | None]:
     """Return a metric of each network on the test rows of a store, in one pass; None where it is undefined there.
 
-    Call it inside `training.seeds.reproducible` with the threads of training, so that figures repeat.
+    Call it inside `training.computing.reproducible` with the threads of training, so that figures repeat.
     """
     outputs = collect(networks, store.batches("test", batch_size=EVALUATION_BATCH))
     return [task.metrics(logits, outputs.targets(), store.target).get(metric) for logits in outputs.logits]

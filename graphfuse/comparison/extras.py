@@ -17,8 +17,8 @@ from graphfuse.comparison.noise import noise_curves
 from graphfuse.comparison.plan import Row, shared_training
 from graphfuse.comparison.significance import Resampler
 from graphfuse.comparison.training import Setting, train_rows
+from graphfuse.training.computing import Computing, reproducible
 from graphfuse.training.run import open_run
-from graphfuse.training.seeds import reproducible
 
 
 @dataclass(kw_only=True)
@@ -142,5 +142,4 @@ def _question(setting: Setting, row: Row) -> Question:
 
 
 def _as_in_training(setting: Setting) -> Any:
-    train = shared_training(setting.experiment)
-    return reproducible(threads=train.threads, fast=train.fast, kernels=train.kernels)
+    return reproducible(Computing.of(shared_training(setting.experiment)))

@@ -28,5 +28,5 @@ class FittedModule(nn.Module):
         for name, buffer in self._buffers.items():
             found = state_dict.get(prefix + name)
             if buffer is not None and found is not None and found.shape != buffer.shape:
-                setattr(self, name, torch.empty_like(found))
+                setattr(self, name, torch.empty_like(found, device=buffer.device))
         super()._load_from_state_dict(state_dict, prefix, *rest)

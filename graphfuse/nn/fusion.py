@@ -2,8 +2,12 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
+from itertools import chain
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
@@ -48,6 +52,10 @@ class FusionOutput:
     penalties: Mapping[str, Tensor] = field(default_factory=dict)
     """Further terms of the loss, already weighted (reconstruction, divergence, ...).  []"""
 
+    def to(self, device: torch.device) -> "FusionOutput":
+        """Return the same on another device."""
+        return FusionOutput(**{item.name: _moved(getattr(self, item.name), device) for item in fields(self)})
+
 
 class FusionModule(nn.Module):
     """Base of all fusion networks: batch -> embedding (contract 2).
@@ -78,7 +86,10 @@ class FusionModule(nn.Module):
 
 
 class FusionNetwork(nn.Module):
-    """A fusion module with the task's head: batch -> logits."""
+    """A fusion module with the task's head: batch -> logits.
+
+    It may lie on a GPU while batches do not: they are taken there, and what it finds comes back to where they are.
+    """
 
     schema: GraphSchema | None
     """Node types with their modalities; analyses read it."""
@@ -98,6 +109,18 @@ class FusionNetwork(nn.Module):
         self, batch: Batch, edge_weight_dict: EdgeWeights | None = None, node_weight_dict: NodeWeights | None = None
     ) -> FusionOutput:
         """Fuse and read the task's logits off the embedding, where the body has not decided itself."""
+        here, there = self.device, batch.node_stores[0].x.device
+        if here == there:
+            return self._fuse(batch, edge_weight_dict, node_weight_dict)
+        moved = copy(batch).to(here)  # copied, since PyG moves in place
+        return self._fuse(moved, _moved(edge_weight_dict, here), _moved(node_weight_dict, here)).to(there)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie; the processor if there are none."""
+        return next((tensor.device for tensor in chain(self.parameters(), self.buffers())), torch.device("cpu"))
+
+    def _fuse(self, batch: Batch, edge_weight_dict: EdgeWeights | None, node_weight_dict: NodeWeights | None) -> FusionOutput:
         output = self.body(batch, edge_weight_dict, node_weight_dict)
         return output if self.body.decides else replace(output, logits=self.head(output.embedding))
 
@@ -118,3 +141,10 @@ def training_loss(output: FusionOutput, y: Tensor, criterion: nn.Module, sample_
     terms = [criterion(logits, *arguments) for logits in decisions if logits.requires_grad]
     total: Tensor = sum([*terms, *output.penalties.values()], start=output.logits.new_zeros(()))
     return total
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    """Return a tensor, a mapping of tensors or None on another device; gradients flow through."""
+    if isinstance(value, Mapping):
+        return {name: tensor.to(device) for name, tensor in value.items()}
+    return None if value is None else value.to(device)

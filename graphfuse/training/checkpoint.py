@@ -40,7 +40,7 @@ def save_checkpoint(path: Path, network: nn.Module, optimizer: Optimizer, progre
     tensors |= {f"best.{name}": tensor for name, tensor in progress.best.items()}
     for parameter, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{parameter}.{name}": tensor for name, tensor in state.items()}
-    tensors["rng"] = torch.get_rng_state()
+    tensors |= {f"rng.{device}": state for device, state in _random_states(network).items()}
     info = {"epoch": progress.epoch, "best_epoch": progress.best_epoch, "best_score": progress.best_score, "history": progress.history}
     write_tensors(path, tensors, info)
 
@@ -63,12 +63,22 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: Optimizer) -> See
             parameter, _, rest = name.partition(".")
             state.setdefault(int(parameter), {})[rest] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        torch.set_rng_state(parts["rng"][""])
+        torch.set_rng_state(parts["rng"]["cpu"])
+        if "cuda" in parts["rng"]:
+            torch.cuda.set_rng_state(parts["rng"]["cuda"])
         return SeedProgress(best=parts["best"], **info)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise IntegrityError(
             f"{path} must be a checkpoint of this network ({' '.join(str(error).split())[:120]}). Delete the file to train this seed from its start."
         ) from error
+
+
+def _random_states(network: nn.Module) -> dict[str, Tensor]:
+    """Return the states of the generators that a network draws from: the processor's, and its GPU's if it lies on one."""
+    states = {"cpu": torch.get_rng_state()}
+    if any(parameter.is_cuda for parameter in network.parameters()):
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], info: Mapping[str, Any]) -> None:

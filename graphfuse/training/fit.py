@@ -17,12 +17,12 @@ from graphfuse.nn.fusion import FusionNetwork
 from graphfuse.store.frames import write_frame
 from graphfuse.store.graph_store import GraphStore
 from graphfuse.store.layout import state_file
+from graphfuse.training.computing import Computing, reproducible
 from graphfuse.training.dropout import check_modalities
 from graphfuse.training.loop import Job, train_seed
 from graphfuse.training.network import build_network
 from graphfuse.training.predict import EVALUATION_BATCH, collect, prediction_table
 from graphfuse.training.receipt import INPUTS, begin, describe_inputs, read_receipt, write_receipt
-from graphfuse.training.seeds import reproducible
 from graphfuse.training.summary import summarise_split
 
 
@@ -64,7 +64,7 @@ def fit(
     """
     out = Path(out)
     validated = _check(store, task, settings)
-    with locked(out), reproducible(threads=settings.threads, fast=settings.fast, kernels=settings.kernels):
+    with locked(out), reproducible(Computing.of(settings)):
         inputs = describe_inputs(store, experiment, settings)
         if begin(out, inputs, resume):
             read_receipt(out)
@@ -133,7 +133,7 @@ def _train_seeds(
             events=out / "tensorboard" / f"seed-{seed}",
         )
         records.append(train_seed(job, network, partial(_forward, progress, number * settings.epochs, total)))
-        networks.append(network)
+        networks.append(network.to(settings.device))
     progress(total, total, "evaluating")
     return networks, records
 

@@ -65,13 +65,12 @@ def train_seed(job: Job, network: FusionNetwork, on_epoch: EpochCallback) -> dic
     if done.exists():
         load_weights(job.folder, network)
         return read_json(done)
-    optimizer = _optimizer(job.settings, network)
     checkpoint = job.folder / CHECKPOINT
-    if checkpoint.exists():
-        progress = load_checkpoint(checkpoint, network, optimizer)
-    else:
+    if not checkpoint.exists():
         network.body.fit_train(rows_of(job.store, "train"))
-        progress = SeedProgress()
+    network.to(job.settings.device)
+    optimizer = _optimizer(job.settings, network)
+    progress = load_checkpoint(checkpoint, network, optimizer) if checkpoint.exists() else SeedProgress()
     criterion = job.task.criterion(job.store.target)
     with tensorboard_log(job.events, progress.epoch + 1) as log:
         while not _finished(job, network, progress):
@@ -219,7 +218,7 @@ def _label(job: Job, record: dict[str, Any]) -> str:
 def _publish(job: Job, network: FusionNetwork, progress: SeedProgress) -> dict[str, Any]:
     """Write the best weights, and last the JSON whose presence means that the seed is done."""
     network.load_state_dict(progress.best)
-    network.eval()
+    network.cpu().eval()
     if job.validated:
         network.body.fit_validation(rows_of(job.store, "validation"))
     path = job.folder / "model.safetensors"

@@ -13,8 +13,8 @@ from graphfuse.core.schema import TargetSchema
 from graphfuse.core.sockets import Task
 from graphfuse.nn.fusion import FusionNetwork
 from graphfuse.store.graph_store import GraphStore
+from graphfuse.training.computing import reproducible
 from graphfuse.training.run import Run
-from graphfuse.training.seeds import reproducible
 
 EVALUATION_BATCH = 256
 """Samples per batch wherever nothing is learned; fixed, since the last digits of a product depend on its shape."""
@@ -82,7 +82,7 @@ def predict_frame(run: Run, store: GraphStore, split: str | None = None) -> pd.D
 
 def predict_batches(run: Run, batches: Iterable[Batch], samples: pd.DataFrame) -> pd.DataFrame:
     """Return one row per sample of some batches, as `predict_frame` does; `position` in a batch names the row in `samples`."""
-    with reproducible(threads=run.threads, fast=run.fast, kernels=run.kernels):
+    with reproducible(run.computing):
         outputs = collect(run.networks, batches)
     return prediction_table(run.task, run.target, samples, outputs)
 

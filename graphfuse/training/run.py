@@ -16,6 +16,7 @@ from graphfuse.core.tables import State
 from graphfuse.nn.compiled import Kernels, has_compiler
 from graphfuse.nn.fusion import FusionNetwork
 from graphfuse.store.writer import read_state
+from graphfuse.training.computing import Computing
 from graphfuse.training.network import build_network, load_weights
 from graphfuse.training.receipt import read_receipt
 
@@ -33,11 +34,8 @@ class Run:
     networks: tuple[FusionNetwork, ...]
     """One per seed, in evaluation mode."""
     seeds: tuple[int, ...]
-    threads: int
-    """Torch threads of training; predictions use as many, so that they are the evaluation's to the last bit."""
-    fast: bool
-    kernels: Kernels
-    """What attended in training; predictions use the same, if this machine has a compiler."""
+    computing: Computing
+    """As in training, so that predictions are the evaluation's to the last bit; as near to it as this machine can, where it lacks something."""
     metrics: dict[str, Any]
     """What `metrics.json` holds."""
 
@@ -69,16 +67,18 @@ def open_run(path: Path | str, allowed: tuple[str, ...] = ()) -> Run:
     try:
         schema, target = GraphSchema.from_json(schemas["schema"]), TargetSchema.from_json(schemas["target"])
         sections, seeds = (experiment["model"], experiment["task"]), tuple(int(seed) for seed in receipt["train"]["seeds"])
-        threads, fast, kernels = int(receipt["threads"]), not receipt["deterministic"], receipt["train"].get("kernels", "torch")
+        threads, fast = int(receipt["threads"]), not receipt["deterministic"]
+        kernels, device = receipt["train"].get("kernels", "torch"), receipt["train"].get("device", "cpu")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"{path} must be as train writes it ({str(error)[:80]}). Train again into a new folder.") from error
     model, task = build("models", sections[0], "model", allowed), build("tasks", sections[1], "task", allowed)
+    computing = Computing(threads=threads, fast=fast, kernels=_kernels(path, kernels), device=_device(path, device))
     networks = []
     for seed in seeds:
         with torch.random.fork_rng(devices=[]):  # the weights drawn here are overwritten, and the caller's numbers stay
             network = build_network(model, schema, task, target)
         load_weights(path / f"seed-{seed}", network)
-        networks.append(network)
+        networks.append(network.to(computing.device))
     return Run(
         path=path,
         experiment=experiment,
@@ -87,9 +87,7 @@ def open_run(path: Path | str, allowed: tuple[str, ...] = ()) -> Run:
         task=task,
         networks=tuple(networks),
         seeds=seeds,
-        threads=threads,
-        fast=fast,
-        kernels=_kernels(path, kernels),
+        computing=computing,
         metrics=read_json(path / "metrics.json"),
     )
 
@@ -104,3 +102,13 @@ def _kernels(path: Path, asked: object) -> Kernels:
         return "compiled"
     warnings.warn(f"{path} was trained with compiled kernels; this machine has no compiler, so the last bits may differ.", stacklevel=3)
     return "torch"
+
+
+def _device(path: Path, asked: object) -> str:
+    """Return where networks are to lie: where they did in training, or else on the processor, so that a run can be used without a GPU."""
+    if asked not in ("cpu", "cuda"):
+        raise IntegrityError(f"{path} must be as train writes it (device {str(asked)[:40]}). Train again into a new folder.")
+    if asked == "cpu" or torch.cuda.is_available():
+        return str(asked)
+    warnings.warn(f"{path} was trained on a GPU; torch sees none on this machine, so the last digits may differ.", stacklevel=3)
+    return "cpu"

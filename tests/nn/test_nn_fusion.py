@@ -1,11 +1,13 @@
 """What every fusion network tells about itself."""
 
+import torch
+
 from graphfuse.models._late import LateFusion, WeightedFusion
 from graphfuse.models.graphical_model import GaussianFusion, TreeFusion
 from graphfuse.models.kernel_learning import KernelFusion
 from graphfuse.models.stacking import StackingFusion
 from graphfuse.models.weighted_average import WeightedAverageFusion
-from graphfuse.nn.fusion import FusionModule
+from graphfuse.nn.fusion import FusionModule, FusionOutput
 
 
 class Still(FusionModule):
@@ -29,3 +31,17 @@ def test_a_network_that_overrides_fit_validation_says_that_it_learns_from_valida
 def test_one_that_does_not_says_so():
     for kind in (Still, LateFusion, WeightedFusion):
         assert not learns(kind)
+
+
+def test_an_output_moves_with_all_its_parts():
+    edge = ("text_span", "may_match", "image_region")
+    output = FusionOutput(
+        embedding=torch.ones(2, 3), edge_scores={edge: torch.ones(4)}, views={"text": torch.ones(2, 3)}, penalties={"l": torch.ones(())}
+    )
+    moved = output.to(torch.device("meta"))
+    assert moved.embedding.is_meta
+    assert moved.edge_scores[edge].is_meta
+    assert moved.views["text"].is_meta
+    assert moved.penalties["l"].is_meta
+    assert moved.logits is None
+    assert moved.experts == {}

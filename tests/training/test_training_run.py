@@ -166,14 +166,14 @@ def test_compiled_kernels_are_noted_and_used_again(store, tmp_path, monkeypatch)
         runs[kernels] = open_run(tmp_path / kernels)
         evaluated = read_frame(tmp_path / kernels / "predictions-test.parquet")
         pd.testing.assert_frame_equal(predict_frame(runs[kernels], store, "test"), evaluated, check_exact=True)
-    assert [run.kernels for run in runs.values()] == ["torch", "compiled"]
+    assert [run.computing.kernels for run in runs.values()] == ["torch", "compiled"]
     assert read_json(tmp_path / "compiled" / "receipt.json")["train"]["kernels"] == "compiled"
     pd.testing.assert_frame_equal(*(predict_frame(run, store, "test") for run in runs.values()), rtol=1e-3)
     # without a compiler the run can still be used
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.warns(UserWarning, match="this machine has no compiler"):
         elsewhere = open_run(tmp_path / "compiled")
-    assert elsewhere.kernels == "torch"
+    assert elsewhere.computing.kernels == "torch"
     pd.testing.assert_frame_equal(predict_frame(elsewhere, store, "test"), evaluated, rtol=1e-4)
 
 
@@ -188,4 +188,21 @@ def test_a_run_older_than_the_choice_of_kernels_attends_by_pytorch(copy):
     receipt = read_json(copy / "receipt.json")
     del receipt["train"]["kernels"]
     write_json(copy / "receipt.json", receipt)
-    assert open_run(copy, ALLOWED).kernels == "torch"
+    assert open_run(copy, ALLOWED).computing.kernels == "torch"
+
+
+def test_a_run_of_a_gpu_can_be_used_where_there_is_none(copy, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    receipt = read_json(copy / "receipt.json")
+    write_json(copy / "receipt.json", {**receipt, "train": {**receipt["train"], "device": "cuda"}})
+    with pytest.warns(UserWarning, match="was trained on a GPU; torch sees none"):
+        run = open_run(copy, ALLOWED)
+    assert run.computing.device == "cpu"
+    assert run.networks[0].device == torch.device("cpu")
+
+
+def test_a_run_that_names_another_device_is_refused(copy):
+    receipt = read_json(copy / "receipt.json")
+    write_json(copy / "receipt.json", {**receipt, "train": {**receipt["train"], "device": "mine"}})
+    with pytest.raises(IntegrityError, match="device mine"):
+        open_run(copy, ALLOWED)
