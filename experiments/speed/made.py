@@ -4,18 +4,19 @@ Features are noise: what they mean does not matter for time. A sample has 37 nod
 five has no picture.
 """
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from graphfuse.core.files import file_entries
+from graphfuse.core.files import file_entries, read_json
 from graphfuse.core.schema import EdgeType, GraphSchema, TargetSchema, reverse_edge_type
 from graphfuse.core.tables import EdgeTable, IntArray, NodeTable
 from graphfuse.store.frames import write_frame
 from graphfuse.store.graph_store import GraphStore, open_store
-from graphfuse.store.layout import QUARANTINE, SAMPLES
+from graphfuse.store.layout import FORMAT, INDEX, QUARANTINE, SAMPLES
 from graphfuse.store.writer import write_index, write_shard
 
 CHANNELS = {"text_span": 384, "image_region": 512, "user": 32, "interaction": 16}
@@ -44,8 +45,9 @@ def schema() -> GraphSchema:
 
 
 def made_store(folder: Path, num_samples: int, dtype: str = "float16", shard_size: int = SHARD) -> GraphStore:
-    """Write a store of made samples, unless it is there, and open it."""
-    if not (folder / "index.json").exists():
+    """Write a store of made samples, unless it is there in the format of today, and open it."""
+    if not _is_there(folder):
+        shutil.rmtree(folder, ignore_errors=True)
         shards = []
         for number, size in enumerate(_sizes(num_samples, shard_size)):
             nodes, edges, y = made_tables(number, size)
@@ -85,6 +87,10 @@ def _both_ways(kind: EdgeType, nodes: dict[str, NodeTable], each: int, draw: np.
     pairs = np.unique(np.stack([far, near] if along == destination else [near, far]), axis=1)
     yield EdgeTable(edge_type=kind, index=pairs)
     yield EdgeTable(edge_type=reverse_edge_type(kind), index=pairs[::-1])
+
+
+def _is_there(folder: Path) -> bool:
+    return (folder / INDEX).exists() and read_json(folder / INDEX)["format"] == FORMAT
 
 
 def _sizes(num_samples: int, shard_size: int) -> list[int]:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from graphfuse.core.files import digest_file, room_for, sync_folder, write_bytes
+from graphfuse.core.files import checksum_file, room_for, sync_folder, write_bytes
 
 Record = dict[str, Any]
-"""What a step left: `step` (its name), `files` ({name: {"sha256", "bytes"}}) and figures."""
+"""What a step left: `step` (its name), `files` (as `file_entries` returns them) and figures."""
 
 
 class Journal:
@@ -64,4 +64,4 @@ class Journal:
 
 
 def _is_whole(path: Path, entry: Mapping[str, Any]) -> bool:
-    return path.is_file() and path.stat().st_size == entry["bytes"] and digest_file(path) == entry["sha256"]
+    return path.is_file() and path.stat().st_size == entry["bytes"] and checksum_file(path) == entry.get("xxh3_128")

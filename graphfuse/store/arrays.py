@@ -3,8 +3,7 @@
 import json
 import math
 import mmap
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,19 +42,36 @@ def write_arrays(path: Path, arrays: State) -> None:
     write_bytes(path, save({name: np.array(array, order="C", copy=None) for name, array in sorted(arrays.items())}))
 
 
-def map_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays of a file as read-only views of its memory map; nothing is read until used.
+def map_file(path: Path) -> pa.Buffer:
+    """Return the content of a file as mapped memory; nothing is read until used.
 
     Raises:
-        IntegrityError: If the file is missing, cut short, or its header breaks a rule (unknown element type, a name
-            twice, arrays that overlap, leave holes or do not end at the file's end).
+        IntegrityError: If the file is missing, empty or cannot be read.
     """
     try:
         # mmap.mmap would keep each file open, and a process may have some thousand files open at most
         with pa.memory_map(str(path)) as file:
-            content = file.read_buffer()
+            return file.read_buffer()
     except (OSError, ValueError) as error:  # ValueError: a path that is not text
         raise IntegrityError(f"{path} must be a readable file ({error}). Repeat the command that made it.") from error
+
+
+def map_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a file as read-only views of its memory map; nothing is read until used.
+
+    Raises:
+        IntegrityError: If the file is missing or not as `arrays_in` asks.
+    """
+    return arrays_in(map_file(path), path)
+
+
+def arrays_in(content: pa.Buffer, path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a file's content as read-only views of it.
+
+    Raises:
+        IntegrityError: If it is cut short, or its header breaks a rule (unknown element type, a name twice, arrays that
+            overlap, leave holes or do not end at the file's end).
+    """
     try:
         return _views(content)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -64,20 +80,12 @@ def map_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         ) from error
 
 
-def touch(arrays: Iterable[npt.NDArray[Any]]) -> None:
-    """Look at every page of mapped arrays once, so that later reads find them in the process's own map.
+def touch(content: pa.Buffer) -> None:
+    """Look at every page of a mapped file once, so that later reads find them in the process's own map.
 
     Without it the first look at each page interrupts the gather.
     """
-    for array in arrays:
-        array.reshape(-1).view(np.uint8)[:: mmap.PAGESIZE].sum()
-
-
-def read_soon(path: Path) -> None:
-    """Ask the system, where it can be asked, to read a file into its cache in one go."""
-    if hasattr(os, "posix_fadvise"):
-        with path.open("rb") as file:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+    np.frombuffer(content, dtype=np.uint8)[:: mmap.PAGESIZE].sum()
 
 
 def span(arrays: Sequence[npt.NDArray[Any]]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from graphfuse.core.errors import IntegrityError
 from graphfuse.core.schema import GraphSchema, edge_name
 from graphfuse.core.tables import IntArray
-from graphfuse.store.arrays import map_arrays, read_soon, span, touch
+from graphfuse.store.arrays import arrays_in, span, touch
 from graphfuse.store.index import StoreIndex
 from graphfuse.store.integrity import verified
 from graphfuse.store.layout import check_layout, check_shard, entities_file, shard_file, shard_layout
@@ -44,32 +44,31 @@ class Shard:
 
 
 def open_shard(
-    folder: Path, index: StoreIndex, number: int, entities: Mapping[str, npt.NDArray[Any]], *, digest: bool, whole: bool = False
+    folder: Path, index: StoreIndex, number: int, entities: Mapping[str, npt.NDArray[Any]], *, check: bool, whole: bool = False
 ) -> Shard:
-    """Map a shard and check its digest, header, pointers and indices; what was checked once in this process is not checked again.
+    """Map a shard and check its checksum, header, pointers and indices; what was checked once in this process is not checked again.
 
     Args:
         folder: The store.
         index: Its index.
         number: The shard.
         entities: Features of the shared node types.
-        digest: Whether digest, pointers and indices are checked, or only the header.
-        whole: All of it will be used: ask the system to read it at once, from first to last.
+        check: Whether checksum, pointers and indices are checked, or only the header.
+        whole: All of it will be used: read it from first to last.
 
     Raises:
         IntegrityError: If the file is not as it was written.
     """
     schema, record = index.schema, index.shards[number]
-    if whole:
-        read_soon(verified(folder, shard_file(record["number"]), index.files, digest=False))
-    path = verified(folder, shard_file(record["number"]), index.files, digest=digest)
-    arrays = map_arrays(path)
+    path = folder / shard_file(record["number"])
+    content = verified(folder, shard_file(record["number"]), index.files, check=check, whole=whole)
+    arrays = arrays_in(content, path)
     try:
         check_layout(arrays, shard_layout(schema, record))
-        if digest:
+        if check:
             check_shard(arrays, schema)
             _check_entities(arrays, entities)
-            touch(arrays.values())  # the digest has just read them
+            touch(content)
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{path} must be as convert writes it: {error}. Repeat convert, or restore the file from a copy.") from error
     return shard_of(arrays, schema, index.weighted_edge_types, flat=span)
@@ -114,14 +113,14 @@ def edge_ends(schema: GraphSchema) -> IntArray:
     return np.array([[numbers[edge_type[end]] for edge_type in schema.edge_types] for end in (0, 2)], dtype=np.int64)
 
 
-def open_entities(folder: Path, index: StoreIndex, node_type: str, *, digest: bool) -> npt.NDArray[Any]:
+def open_entities(folder: Path, index: StoreIndex, node_type: str, *, check: bool) -> npt.NDArray[Any]:
     """Map the features of a shared node type, [num_entities, channels].
 
     Raises:
         IntegrityError: If the file is not as it was written.
     """
-    path = verified(folder, entities_file(node_type), index.files, digest=digest)
-    x = map_arrays(path).get("x", np.zeros(0))
+    path = folder / entities_file(node_type)
+    x = arrays_in(verified(folder, entities_file(node_type), index.files, check=check), path).get("x", np.zeros(0))
     if x.ndim != 2 or x.shape[1] != index.schema.channels_by_node_type[node_type] or x.dtype not in (np.float16, np.float32):
         raise IntegrityError(
             f"{path} must hold features of '{node_type}' (is {x.dtype} {list(x.shape)}). Repeat convert into a new folder."

@@ -37,13 +37,13 @@ def open_store(path: str | Path, *, verify: bool = True, memory_budget: int = ME
 
     Args:
         path: The store's folder.
-        verify: Check the digest of each file before its first use in this process. Turn it off only to time reading.
+        verify: Check the checksum of each file before its first use in this process. Turn it off only to time reading.
         memory_budget: Bytes of shards that are open at a time; a larger store is shuffled window by window, and the next window is
             opened while one is used.
 
     Raises:
         InputError: If there is no such folder.
-        IntegrityError: If the store is not whole, damaged, or of a newer format.
+        IntegrityError: If the store is not whole, damaged, or of another format.
     """
     return GraphStore(Path(path), verify=verify, memory_budget=memory_budget)
 
@@ -177,7 +177,7 @@ class GraphStore:
 
     def state(self, name: str) -> State:
         """Return a fitted state, such as `modalities-0-text`."""
-        verified(self.path, state_file(name), self._index.files, digest=self._verify)
+        verified(self.path, state_file(name), self._index.files, check=self._verify)
         return read_state(self.path, name)
 
     @property
@@ -212,7 +212,7 @@ class GraphStore:
         return self._shards([number])[0]
 
     def _shards(self, numbers: list[int]) -> list[Shard]:
-        """Return shards, those that are not open opened side by side: digests cost most, and let other threads run."""
+        """Return shards, those that are not open opened side by side: checksums cost most, and let other threads run."""
         missing = [number for number in numbers if number not in self._open]
         if len(missing) > 1:
             with ThreadPoolExecutor(min(len(missing), os.cpu_count() or 1)) as threads:
@@ -232,11 +232,12 @@ class GraphStore:
         return self._ahead.take(number) or self._read_shard(number)
 
     def _read_shard(self, number: int, *, whole: bool = False) -> Shard:
-        return open_shard(self.path, self._index, number, self._entities, digest=self._verify, whole=whole)
+        return open_shard(self.path, self._index, number, self._entities, check=self._verify, whole=whole)
 
     @cached_property
     def _entities(self) -> dict[str, npt.NDArray[Any]]:
-        return {node_type: open_entities(self.path, self._index, node_type, digest=self._verify) for node_type in self.schema.entity_types}
+        return {node_type: open_entities(self.path, self._index, node_type, check=self._verify) for node_type in self.schema.entity_types}
 
     def _frame(self, name: str) -> pd.DataFrame:
-        return read_frame(verified(self.path, name, self._index.files, digest=self._verify))
+        verified(self.path, name, self._index.files, check=self._verify)
+        return read_frame(self.path / name)

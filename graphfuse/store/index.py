@@ -34,7 +34,7 @@ def read_index(folder: Path) -> StoreIndex:
 
     Raises:
         InputError: If there is no such folder.
-        IntegrityError: If the store is not whole, its format is newer, or its index was changed.
+        IntegrityError: If the store is not whole, it is of another format, or its index was changed.
     """
     if not folder.is_dir():
         raise InputError(f"A store is a folder that convert made (got '{folder}'). Run: graphfuse convert EXPERIMENT --out {folder}")
@@ -57,9 +57,13 @@ def _check_format(path: Path, value: Mapping[str, Any]) -> None:
         raise IntegrityError(
             f"{path} must name its format version, a number from 1 (got {str(found)[:40]}). Repeat convert into a new folder."
         )
+    if found < FORMAT:
+        raise IntegrityError(
+            f"{path.parent} is a store of format {found}; this graphfuse reads format {FORMAT}. Repeat convert into a new folder."
+        )
     if found > FORMAT:
         raise IntegrityError(
-            f"{path.parent} is a store of format {found}; this graphfuse reads up to format {FORMAT}. Update graphfuse: pip install -U graphfuse"
+            f"{path.parent} is a store of format {found}; this graphfuse reads format {FORMAT}. Update graphfuse: pip install -U graphfuse"
         )
 
 
@@ -73,7 +77,7 @@ def _parse(value: Mapping[str, Any]) -> StoreIndex:
     for shard in shards:
         files |= shard["files"]
         _check_record(shard, schema, edge_names, files)
-    if not all(isinstance(entry["bytes"], int) and isinstance(entry["sha256"], str) for entry in files.values()):
+    if not all(map(_is_entry, files.values())):
         raise ValueError("entry of a file")
     if sum(shard["samples"] for shard in shards) != value["samples"]:
         raise ValueError("number of samples")
@@ -92,6 +96,10 @@ def _parse(value: Mapping[str, Any]) -> StoreIndex:
         recipe=value["recipe"],
         digests=value["digests"],
     )
+
+
+def _is_entry(entry: Mapping[str, Any]) -> bool:
+    return isinstance(entry["bytes"], int) and isinstance(entry["sha256"], str) and isinstance(entry["xxh3_128"], str)
 
 
 def _check_record(shard: Mapping[str, Any], schema: GraphSchema, edge_names: list[str], files: Mapping[str, Any]) -> None:

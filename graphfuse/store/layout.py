@@ -1,4 +1,4 @@
-"""Where everything lies in a store, format 1, and what a shard must hold."""
+"""Where everything lies in a store, format 2, and what a shard must hold."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from graphfuse.core.schema import GraphSchema, edge_name
 
-FORMAT = 1
+FORMAT = 2
+"""2: files are listed with a checksum besides their digest."""
 INDEX = "index.json"
 SAMPLES = "samples.parquet"
 QUARANTINE = "quarantine.parquet"

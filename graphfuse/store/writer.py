@@ -1,4 +1,4 @@
-"""Node and edge tables -> a store, format 1 (`graphfuse.store.layout`)."""
+"""Node and edge tables -> a store, format 2 (`graphfuse.store.layout`)."""
 
 import json
 from collections.abc import Mapping, Sequence

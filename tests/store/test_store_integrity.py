@@ -12,7 +12,7 @@ from graphfuse.core.errors import GraphfuseError, InputError, IntegrityError
 from graphfuse.core.files import file_entries, write_json
 from graphfuse.store.arrays import map_arrays
 from graphfuse.store.graph_store import open_store
-from graphfuse.store.integrity import _VERIFIED
+from graphfuse.store.integrity import check_digests, forget, verified
 from graphfuse.store.writer import index_digest
 
 SHARD = "shards/00001.safetensors"
@@ -106,10 +106,28 @@ def test_missing_folder_says_how_to_make_one(tmp_path):
 
 
 def test_store_of_a_newer_format_names_both_versions_and_the_way_out(folder):
-    rewrite_index(folder, lambda index: index.update(format=2, novelty={}))
+    rewrite_index(folder, lambda index: index.update(format=3, novelty={}))
 
-    with pytest.raises(IntegrityError, match=r"store of format 2; this graphfuse reads up to format 1. Update graphfuse"):
+    with pytest.raises(IntegrityError, match=r"store of format 3; this graphfuse reads format 2. Update graphfuse"):
         open_store(folder)
+
+
+def test_store_of_an_older_format_names_both_versions_and_the_way_out(folder):
+    rewrite_index(folder, lambda index: index.update(format=1))
+
+    with pytest.raises(IntegrityError, match=r"store of format 1; this graphfuse reads format 2. Repeat convert into a new folder"):
+        open_store(folder)
+
+
+def test_a_file_whose_checksum_somebody_made_right_is_still_told_by_its_digest(folder):
+    sha256 = file_entries(folder, [SHARD])[SHARD]["sha256"]
+    flip(folder / SHARD, (folder / SHARD).stat().st_size - 1)
+    entries = file_entries(folder, [SHARD])
+    entries[SHARD]["sha256"] = sha256
+
+    verified(folder, SHARD, entries)
+    with pytest.raises(IntegrityError, match=f"{SHARD} has changed since it was written"):
+        check_digests(folder, entries)
 
 
 def test_changed_index_is_noticed(folder):
@@ -212,18 +230,20 @@ def test_link_out_of_the_store_is_refused(folder, tmp_path):
         open_store(folder).batch([3])
 
 
-def test_digest_is_checked_once_per_process(folder, monkeypatch):
+def test_checksum_is_checked_once_per_process(folder, monkeypatch):
     checked = []
-    monkeypatch.setattr("graphfuse.store.integrity.digest_file", lambda path: checked.append(path.name) or _listed(folder, path))
-    _VERIFIED.clear()
+    whole = verified.__globals__["checksum_bytes"]
+    monkeypatch.setattr("graphfuse.store.integrity.checksum_bytes", lambda content: checked.append(len(content)) or whole(content))
+    forget()
 
     for _ in range(3):
         open_store(folder).batch([0, 3])
 
-    assert sorted(checked) == ["00000.safetensors", "00001.safetensors", "user.safetensors"]
+    names = ("shards/00000.safetensors", "shards/00001.safetensors", "entities/user.safetensors")
+    assert sorted(checked) == sorted((folder / name).stat().st_size for name in names)
 
 
-def test_digest_is_not_checked_where_timing_is_the_aim(folder):
+def test_checksum_is_not_checked_where_timing_is_the_aim(folder):
     (folder / "state/modalities-0-text.safetensors").write_bytes(
         (folder / "state/modalities-0-text.safetensors").read_bytes()[:-1] + b"\xff"
     )
@@ -231,9 +251,3 @@ def test_digest_is_not_checked_where_timing_is_the_aim(folder):
     assert open_store(folder, verify=False).state("modalities-0-text")["mean"].shape == (3,)
     with pytest.raises(IntegrityError, match="has changed"):
         open_store(folder).state("modalities-0-text")
-
-
-def _listed(folder, path):
-    index = json.loads((folder / "index.json").read_text())
-    files = index["files"] | {name: entry for shard in index["shards"] for name, entry in shard["files"].items()}
-    return files[str(path.relative_to(folder))]["sha256"]

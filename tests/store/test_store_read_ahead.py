@@ -9,7 +9,7 @@ from store_toys import toy_store
 
 from graphfuse.core.errors import IntegrityError
 from graphfuse.store.graph_store import open_store
-from graphfuse.store.integrity import _VERIFIED
+from graphfuse.store.integrity import forget
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_damage_is_told_when_its_window_is_reached(folder):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    _VERIFIED.clear()
+    forget()
     store = windowed(folder)
     seen = []
 

@@ -19,7 +19,7 @@ from works.batches import check_equal
 
 import graphfuse as gf
 from graphfuse.store.graph_store import GraphStore
-from graphfuse.store.integrity import _VERIFIED
+from graphfuse.store.integrity import forget
 
 BATCH_SIZE = 256
 SHARDS_IN_MEMORY = 2
@@ -40,7 +40,7 @@ def rows(quick: bool) -> Iterator[Row]:
     check_epochs(store, peer)
     found: dict[str, list[tuple[float, float]]] = {"first": [], "later": [], "peers": [], "limits": []}
     for number in range(rounds):
-        _VERIFIED.clear()
+        forget()
         found["first"].append(cold(files, lambda epoch: bounded_epoch(store, epoch, budget), number))
         found["later"].append(cold(files, lambda epoch: bounded_epoch(store, epoch, budget), number + rounds))
         found["peers"].append(cold([*peer_files(peer)], lambda _: sum(batch.num_graphs for batch in loader(peer)), number))
