@@ -138,7 +138,7 @@ def soft_states(probability: Tensor, knots: Tensor) -> Tensor:
     confidence, preferred = probability.max(dim=-1, keepdim=True)
     width = knots.diff(dim=-1).clamp(min=1e-6)
     level = ((confidence - knots[..., :-1]) / width).clamp(0, 1).sum(dim=-1, keepdim=True)
-    near = (1 - (level - torch.arange(knots.size(-1))).abs()).clamp(min=0)  # [..., num_levels]
+    near = (1 - (level - torch.arange(knots.size(-1), device=knots.device)).abs()).clamp(min=0)  # [..., num_levels]
     outcome = functional.one_hot(preferred.squeeze(-1), probability.size(-1)).to(near.dtype)
     return (outcome.unsqueeze(-1) * near.unsqueeze(-2)).flatten(-2)
 
