@@ -92,7 +92,8 @@ def check_shard(arrays: Mapping[str, npt.NDArray[Any]], schema: GraphSchema) -> 
         index = arrays[f"{name}.index"]
         per_sample = _counts(arrays, name, index.shape[1])
         for row, node_type in enumerate((edge_type[0], edge_type[2])):
-            if index.shape[1] and (index[row].min() < 0 or np.any(index[row] >= np.repeat(counts[node_type], per_sample))):
+            # read without a sign, a number below 0 is a very large one
+            if np.any(index[row].view(np.uint32) >= np.repeat(counts[node_type].astype(np.uint32), per_sample)):
                 raise ValueError(f"'{name}.index' must stay within the sample's nodes")
 
 
