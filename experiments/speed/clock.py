@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 import torch
+from device import wait
 
 Contestant = Callable[[int], object]
 """Does the work once; it is given the number of the round, so that rounds can differ in what they work on."""
@@ -52,8 +53,10 @@ def clocked(work: Contestant, number: int = 0) -> tuple[float, float]:
     gc.collect(0)
     gc.disable()
     try:
+        wait()
         wall, cpu = time.perf_counter(), time.process_time()
         work(number)
+        wait()
         return time.process_time() - cpu, time.perf_counter() - wall
     finally:
         gc.enable()

@@ -6,6 +6,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from device import DEVICE, moved, placed
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.nn import global_mean_pool
@@ -62,7 +63,7 @@ class Step:
     """One training step: forward, backward, fused AdamW."""
 
     def __init__(self, network: Network) -> None:
-        self.network = network
+        self.network = placed(network)
         self._optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
 
     def __call__(self, batch: Batch) -> Tensor:
@@ -93,7 +94,7 @@ def exact(ours: Network, theirs: Network, batch: Batch) -> tuple[Network, Networ
     batch = batch.clone()
     for name in batch.node_types:
         batch[name].x = batch[name].x.double()
-    return deepcopy(ours).double(), deepcopy(theirs).double(), batch
+    return placed(deepcopy(ours).double()), placed(deepcopy(theirs).double()), moved(batch)
 
 
 def matrix_products(ours: Network, batch: Batch) -> Callable[[int], object]:
@@ -113,13 +114,13 @@ def matrix_products(ours: Network, batch: Batch) -> Callable[[int], object]:
 
     handles = [module.register_forward_hook(note) for module in ours.modules() if isinstance(module, nn.Linear)]
     with patch("graphfuse.nn.typed.project", note_many), patch("graphfuse.nn.relational.project", note_many):
-        ours(batch)
+        placed(ours)(batch)
     for handle in handles:
         handle.remove()
     work = []
     for rows, matrix, needed in maps:
-        x, weight = torch.randn(rows, matrix.size(1)), torch.randn_like(matrix)
-        out = torch.randn(rows, matrix.size(0))
+        x, weight = torch.randn(rows, matrix.size(1), device=DEVICE), torch.randn_like(matrix)
+        out = torch.randn(rows, matrix.size(0), device=DEVICE)
         work.append((x, weight, out, torch.randn_like(out), torch.empty_like(weight), torch.empty_like(x), needed))
 
     def multiply(_: int) -> None:

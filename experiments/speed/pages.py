@@ -9,19 +9,22 @@ from rows import Row, markdown, summary
 
 WHOLE, SHORT = "experiments/speed/README.md", "README.md"
 """Pages with all figures, and with the ratios only."""
-NAME = "speed"
-"""Of the table on both."""
+RESULTS = {"cpu": "results.json", "cuda": "results-cuda.json"}
+"""Kept apart by where networks ran."""
+NAMES = {"cpu": "speed", "cuda": "speed-cuda"}
+"""Of the tables on the pages; the second is on the whole page only."""
 
 
-def write_pages(here: Path, results: Path) -> None:
-    """Put the tables between their marks on the pages."""
-    found = json.loads(results.read_text(encoding="utf-8"))
+def write_pages(here: Path, device: str) -> None:
+    """Put the tables of what ran on a device between their marks on the pages."""
+    found = json.loads((here / RESULTS[device]).read_text(encoding="utf-8"))
     rows = [row_from(value) for work in found["works"].values() for value in work]
     machine = found["machine"]
-    measured = f"{machine['processor']}, {machine['cores']} cores, torch {machine['torch']}, one thread."
+    gpu = f"Networks on one {machine['gpu']}; " if machine["gpu"] else ""
+    measured = f"{gpu}{machine['processor']}, {machine['cores']} cores, torch {machine['torch']}, one thread."
     for page, table in ((WHOLE, markdown(rows)), (SHORT, summary(rows))):
         path = here.parents[1] / page
-        path.write_text(on_page(path.read_text(encoding="utf-8"), NAME, f"{table}\n\n{measured}"), encoding="utf-8")
+        path.write_text(on_page(path.read_text(encoding="utf-8"), NAMES[device], f"{table}\n\n{measured}"), encoding="utf-8")
 
 
 def row_from(value: dict[str, Any]) -> Row:
@@ -38,3 +41,9 @@ def on_page(text: str, name: str, content: str) -> str:
         return text
     before, _, rest = text.partition(begin)
     return f"{before}{begin}\n{content}\n{end}{rest.partition(end)[2]}"
+
+
+if __name__ == "__main__":
+    for device, file in RESULTS.items():
+        if (Path(__file__).parent / file).exists():
+            write_pages(Path(__file__).parent, device)

@@ -2,6 +2,7 @@
 
 Run `python experiments/speed/run.py` on a quiet machine (all works, about half an hour): it prints the table, and writes results.json
 and the tables of the pages. `--quick` ends within two minutes and fails where a ratio is below its floor. `--works batches steps` runs some.
+`SPEED_DEVICE=cuda` puts networks on a GPU, and what is found into results-cuda.json.
 """
 
 import os
@@ -16,11 +17,13 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from clock import Canary
-from pages import write_pages
+from device import DEVICE, gpu_name
+from pages import RESULTS, write_pages
 from rows import Row, markdown
 
 HERE = Path(__file__).parent
@@ -54,7 +57,7 @@ def main() -> int:
     chosen = parser.parse_args()
     warnings.filterwarnings("ignore", category=FutureWarning)
     torch.set_num_threads(1)
-    results = chosen.out or (None if chosen.quick else HERE / "results.json")
+    results = chosen.out or (None if chosen.quick else HERE / RESULTS[DEVICE.type])
     kept = _kept(results)
     found: dict[str, list[dict]] = {}
     below = []
@@ -68,8 +71,8 @@ def main() -> int:
             merged = {**kept, **found}
             value = {"machine": machine(), "works": {name: merged[name] for name in WORKS if name in merged}}
             results.write_text(json.dumps(value, indent=1) + "\n")
-    if results and not chosen.quick:
-        write_pages(HERE, results)
+    if not chosen.quick and not chosen.out:
+        write_pages(HERE, DEVICE.type)
     if chosen.quick and below:
         print("Below the floor:", *below, sep="\n  ")
         return 1
@@ -86,7 +89,8 @@ def _measure(work: str, *, quick: bool) -> Iterator[Row]:
         if moved <= MOVED or quick or last:
             break
         print(f"{work}: the canary moved by {moved:.2f}; once more", flush=True)
-    yield from rows
+    # a GPU works while the processor waits
+    yield from (rows if DEVICE.type == "cpu" else (replace(row, by="wall") for row in rows))
     if moved > MOVED:
         print(f"{work}: the canary moved by {moved:.2f}", flush=True)
 
@@ -101,7 +105,13 @@ def machine() -> dict[str, str | int]:
     model = next(
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), ""
     )
-    return {"cores": os.cpu_count() or 1, "processor": model, "threads": torch.get_num_threads(), "torch": torch.__version__}
+    return {
+        "gpu": gpu_name(),
+        "cores": os.cpu_count() or 1,
+        "processor": model,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
 
 
 if __name__ == "__main__":

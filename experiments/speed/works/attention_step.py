@@ -5,6 +5,7 @@ from functools import partial
 
 import torch
 from clock import race
+from device import DEVICE, moved
 from made import WORK, made_store
 from networks import HIDDEN, Network, Step, check_same, exact, matrix_products, mean_of_samples
 from rows import Row
@@ -29,12 +30,12 @@ def rows(quick: bool) -> Iterator[Row]:
     store = made_store(WORK / "steps", 4_096, "float16")
     for size in SIZES:
         draw = torch.Generator().manual_seed(size)
-        batches = [store.batch(torch.randperm(len(store), generator=draw)[:size].numpy()) for _ in range(BATCHES)]
+        batches = [moved(store.batch(torch.randperm(len(store), generator=draw)[:size].numpy())) for _ in range(BATCHES)]
         ours, theirs = networks(store.schema)
         check_same(*exact(ours, theirs, batches[0]))
         steps = {"ours": Step(ours), "peers": Step(theirs), "hgt": Step(hgt(store.schema))}
         racing = {name: partial(_turn, step, batches) for name, step in steps.items()}
-        if has_compiler():
+        if has_compiler() and DEVICE.type == "cpu":
             with attend_by("compiled"):
                 check_same(ours, theirs, store.batch(list(range(FEW))))
             racing["compiled"] = partial(_compiled_turn, Step(networks(store.schema)[0]), batches)

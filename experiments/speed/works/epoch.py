@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from clock import race
+from device import moved
 from made import WORK, made_store
 from networks import Step
 from rows import Row
@@ -24,11 +25,11 @@ def rows(quick: bool) -> Iterator[Row]:
 
     def epoch(number: int) -> None:
         for batch in islice(store.batches(batch_size=BATCH, shuffle=True, seed=0, epoch=number), num_samples // BATCH):
-            ours(batch)
+            ours(moved(batch))
 
     def stock(_: int) -> None:
         for batch in loader:
-            theirs(batch)
+            theirs(moved(batch))
 
     found = race({"ours": epoch, "peers": stock}, seconds=3 if quick else 30)
     yield Row(

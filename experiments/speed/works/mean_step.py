@@ -5,6 +5,7 @@ from functools import partial
 
 import torch
 from clock import race
+from device import moved
 from made import WORK, made_store
 from networks import HIDDEN, Network, Step, check_same, exact, matrix_products
 from rows import Row
@@ -24,7 +25,7 @@ def rows(quick: bool) -> Iterator[Row]:
     store = made_store(WORK / "steps", 4_096, "float16")
     for size, goal in GOALS.items():
         draw = torch.Generator().manual_seed(size)
-        batches = [store.batch(torch.randperm(len(store), generator=draw)[:size].numpy()) for _ in range(BATCHES)]
+        batches = [moved(store.batch(torch.randperm(len(store), generator=draw)[:size].numpy())) for _ in range(BATCHES)]
         ours, theirs = networks(store.schema)
         check_same(*exact(ours, theirs, batches[0]))
         products = matrix_products(ours, batches[0])

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import torch
 from clock import race
+from device import DEVICE, moved
 from made import WORK, made_store
 from rows import Row
 from torch import Tensor, nn
@@ -22,14 +23,14 @@ def rows(quick: bool) -> Iterator[Row]:
     """Yield a row per piece, forward and gradient."""
     seconds = 1 if quick else 8
     store = made_store(WORK / "steps", 4_096, "float16")
-    batch = store.batch(range(256))
+    batch = moved(store.batch(range(256)))
     plan = EdgePlan(batch.edge_types, {name: batch[name].num_nodes for name in batch.node_types}, batch.edge_index_dict)
     yield _sums(plan.source, plan.node, seconds)
     yield _dropout(seconds)
 
 
 def _sums(source: Groups, destination: Groups, seconds: float) -> Row:
-    x = torch.randn(source.num_groups, CHANNELS, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    x = torch.randn(source.num_groups, CHANNELS, generator=torch.Generator(DEVICE).manual_seed(0), device=DEVICE, requires_grad=True)
 
     def stock() -> Tensor:
         sent = x.index_select(0, source.index)
@@ -54,7 +55,7 @@ def _sums(source: Groups, destination: Groups, seconds: float) -> Row:
 
 
 def _dropout(seconds: float) -> Row:
-    x = torch.ones(WIDE, requires_grad=True)
+    x = torch.ones(WIDE, device=DEVICE, requires_grad=True)
     ours, theirs = Dropout(CHANCE), nn.Dropout(CHANCE)
     torch.manual_seed(0)
     for layer in (ours, theirs):
