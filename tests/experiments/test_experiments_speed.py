@@ -98,14 +98,31 @@ def test_only_the_table_between_the_marks_of_a_page_is_written_anew(bench, row, 
     page.parent.mkdir(parents=True)
     for path in (page, tmp_path / "README.md"):
         path.write_text("before\n<!-- speed: begin -->\nold\n<!-- speed: end -->\nafter\n", encoding="utf-8")
-    machine = {"processor": "a processor", "cores": 2, "torch": "2.15"}
+    machine = {"gpu": "", "processor": "a processor", "cores": 2, "torch": "2.15"}
     found = {"machine": machine, "works": {"batches": [row((0.001,), (0.04,)).to_json()]}}
     (page.parent / "results.json").write_text(json.dumps(found), encoding="utf-8")
-    bench["pages"].write_pages(page.parent, page.parent / "results.json")
+    bench["pages"].write_pages(page.parent, "cpu")
     for path in (page, tmp_path / "README.md"):
         text = path.read_text(encoding="utf-8")
         assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
         assert "**40** (≥ 30)" in text and "a processor, 2 cores" in text
+
+
+def test_figures_of_a_gpu_are_kept_apart_under_its_name(bench, row, tmp_path):
+    page = tmp_path / "experiments" / "speed" / "README.md"
+    page.parent.mkdir(parents=True)
+    page.write_text(
+        "<!-- speed: begin -->\nkept\n<!-- speed: end -->\n<!-- speed-cuda: begin -->\n<!-- speed-cuda: end -->\n", encoding="utf-8"
+    )
+    (tmp_path / "README.md").write_text("<!-- speed: begin -->\nkept\n<!-- speed: end -->\n", encoding="utf-8")
+    machine = {"gpu": "NVIDIA X", "processor": "a processor", "cores": 2, "torch": "2.15"}
+    found = {"machine": machine, "works": {"epoch": [row((0.001,), (0.04,)).to_json()]}}
+    (page.parent / "results-cuda.json").write_text(json.dumps(found), encoding="utf-8")
+    bench["pages"].write_pages(page.parent, "cuda")
+    kept, of_gpu = page.read_text(encoding="utf-8").split("<!-- speed-cuda: begin -->")
+    assert "kept" in kept and "NVIDIA X" not in kept
+    assert "**40** (≥ 30)" in of_gpu and "Networks on one NVIDIA X; a processor" in of_gpu
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == "<!-- speed: begin -->\nkept\n<!-- speed: end -->\n"
 
 
 def test_a_straight_line_has_exponent_1_and_a_square_2(bench, found):
