@@ -13,6 +13,7 @@ from torch_geometric.nn import global_mean_pool
 
 from graphfuse.core.schema import EdgeType, GraphSchema
 from graphfuse.nn.groups import Groups
+from graphfuse.nn.memory import keep_freed_memory
 from graphfuse.nn.typed import project
 from graphfuse.nn.weights import weighted_mean
 
@@ -63,6 +64,7 @@ class Step:
     """One training step: forward, backward, fused AdamW."""
 
     def __init__(self, network: Network) -> None:
+        keep_freed_memory()  # as `graphfuse train` does; it serves the peer's steps as well
         self.network = placed(network)
         self._optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
 

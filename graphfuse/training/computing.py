@@ -10,6 +10,7 @@ import torch
 from graphfuse.core.errors import ConfigError
 from graphfuse.core.settings import TrainSettings
 from graphfuse.nn.compiled import Kernels, attend_by
+from graphfuse.nn.memory import keep_freed_memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +34,12 @@ class Computing:
 
 @contextmanager
 def reproducible(computing: Computing) -> Iterator[None]:
-    """Run torch as described; everything is as before afterwards, random numbers included.
+    """Run torch as described; everything is as before afterwards, random numbers included (but freed memory stays with the process).
 
     Raises:
         ConfigError: If loops are to be compiled and there is no compiler, or there is no such device.
     """
+    keep_freed_memory()
     before = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled())
     with torch.random.fork_rng(devices=_prepared(computing.device)), attend_by(computing.kernels):
         try:
