@@ -53,16 +53,16 @@ class Projection:
     """
 
     def __init__(self, state: State, end: str) -> None:
-        self._mean, self._scale, self._projection = (state[f"{end}_{name}"].astype(np.float64) for name in ("mean", "scale", "projection"))
+        self._mean, scale, self._projection = (state[f"{end}_{name}"].astype(np.float64) for name in ("mean", "scale", "projection"))
+        self._step = scale * COARSE
 
-    def __call__(self, x: npt.NDArray[np.floating]) -> Float64Array:
-        """Return features in the aligned space.  [..., channels] -> [..., dimensions]."""
-        standard = x - self._mean
-        standard /= self._scale
-        np.clip(standard, -FURTHEST, FURTHEST, out=standard)
-        standard /= COARSE
-        np.rint(standard, out=standard)
-        product: Float64Array = (standard.reshape(-1, x.shape[-1]) @ self._projection).reshape(*x.shape[:-1], -1)
+    def __call__(self, x: Float64Array) -> Float64Array:
+        """Return features in the aligned space, overwriting them.  [num_rows, channels] -> [num_rows, dimensions]."""
+        x -= self._mean
+        x /= self._step
+        np.clip(x, -FURTHEST / COARSE, FURTHEST / COARSE, out=x)
+        np.rint(x, out=x)
+        product: Float64Array = x @ self._projection
         product *= COARSE
         return product
 

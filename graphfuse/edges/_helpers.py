@@ -35,9 +35,10 @@ def edge_table(edge_type: EdgeType, source: npt.ArrayLike, destination: npt.Arra
         destination: Rows in the destination table.  [num_edges]
         weight: Observed strength in [0, 1], or None.  [num_edges]
     """
-    index = np.stack([np.asarray(source, dtype=np.int64), np.asarray(destination, dtype=np.int64)])
-    order = np.lexsort((index[0], index[1]))
-    return EdgeTable(edge_type=edge_type, index=index[:, order], weight=None if weight is None else weight[order])
+    source, destination = np.asarray(source, dtype=np.int64), np.asarray(destination, dtype=np.int64)
+    order = np.lexsort((source, destination))
+    index = np.stack([source[order], destination[order]])  # several times as fast as index[:, order]
+    return EdgeTable(edge_type=edge_type, index=index, weight=None if weight is None else weight[order])
 
 
 def text_column(table: NodeTable, name: str) -> "pd.Series[str]":

@@ -106,6 +106,29 @@ def test_exact_products_do_not_depend_on_the_order_of_summation():
     assert here.tobytes() == there.tobytes()
 
 
+@pytest.mark.parametrize("count", [1, 3, 40, _nearest.PLACES + 1])
+def test_the_largest_are_those_that_sorting_finds_and_equal_ones_keep_their_order(count):
+    product = np.random.default_rng(0).integers(-3, 4, (5, 2, count)) * (2.0**41 - 1) / 3 // 1
+    places, values = _nearest._largest(product, 4)
+    expected = np.argsort(-product, axis=-1, kind="stable")[..., :4]
+    assert np.array_equal(places, expected)
+    assert np.array_equal(values, np.take_along_axis(product, expected, axis=-1))
+
+
+def test_samples_that_only_one_end_has_are_passed_over():
+    spans = table("text_span", [1, 1, 4], x=[[1, 0], [0, 1], [1, 1]])
+    regions = table("image_region", [0, 4, 4], x=[[1, 0], [1, 0], [1, 2]])
+    (edges,) = shared(top_k=1).edges(tables(spans, regions), {})
+    assert pairs(edges) == [(2, 2)]
+
+
+def test_finding_neighbours_leaves_the_features_as_they_are():
+    nodes = random_nodes()
+    before = {name: item.x.copy() for name, item in nodes.items()}
+    SimilarityEdges().edges(nodes, SimilarityEdges().fit(nodes))
+    assert all(np.array_equal(nodes[name].x, x) for name, x in before.items())
+
+
 def test_a_shared_space_needs_equal_channels():
     nodes = tables(table("text_span", [0], x=[[1, 0]]), table("image_region", [0], x=[[1, 0, 0]]))
     with pytest.raises(ConfigError, match=r"text_span has 2, image_region has 3.*Use space: aligned"):
