@@ -4,9 +4,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from graphfuse.core.errors import InputError
+from graphfuse.encoders._device import Device, place, usable
 from graphfuse.encoders._folder import find_folder, folder_digest, load_config, load_model
 
 VERSION = 2
@@ -28,29 +30,29 @@ def dual_channels(model: str) -> int:
     return int(size)
 
 
-def dual_identity(model: str) -> str:
+def dual_identity(model: str, device: Device) -> str:
     """Return the digest of the weights, with this file's version."""
-    return f"version {VERSION} {folder_digest(find_folder(model))}"
+    return f"version {VERSION} {folder_digest(find_folder(model))}{place(device)}"
 
 
-def dual_network(model: str) -> tuple[Path, Any]:
-    """Return the folder and the frozen network, loaded once for both halves.
+def dual_network(model: str, device: Device) -> tuple[Path, Any]:
+    """Return the folder and the frozen network, loaded once for both halves if they share a device.
 
     Raises:
         InputError: If the model is no dual encoder.
     """
     dual_channels(model)
     folder = find_folder(model)
-    network = _load(folder, folder_digest(folder))
+    network = _load(folder, folder_digest(folder), usable(device))
     if not (hasattr(network, "get_text_features") and hasattr(network, "get_image_features")):
         raise InputError(f"model must project both halves into one space (got '{model[:40]}'). Use CLIP, SigLIP or their like.")
     return folder, network
 
 
 @lru_cache(maxsize=1)
-def _load(folder: Path, digest: str) -> Any:
+def _load(folder: Path, digest: str, device: torch.device) -> Any:
     """Return the network; `digest` makes a changed folder a new one."""
-    return load_model(folder)
+    return load_model(folder).to(device)
 
 
 def projected(output: Any) -> Tensor:

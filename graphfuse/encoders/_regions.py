@@ -14,11 +14,12 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 from graphfuse.core.tables import FloatArray
+from graphfuse.encoders._device import inference
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-BATCH = 8
+BATCH = {"cpu": 8, "cuda": 64}
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -27,7 +28,9 @@ Run = Callable[[Tensor], Tensor]
 """Pixels [batch, 3, height, width] -> what a network makes of them, [batch, ...]."""
 
 
-def batches(tiles: Sequence[FloatArray], mean: Sequence[float], std: Sequence[float], run: Run, *, alone: bool = False) -> Iterator[Tensor]:
+def batches(
+    tiles: Sequence[FloatArray], mean: Sequence[float], std: Sequence[float], run: Run, device: torch.device, *, alone: bool = False
+) -> Iterator[Tensor]:
     """Yield the network's output for each uint8 tile [height, width, 3], in order.
 
     Args:
@@ -35,20 +38,22 @@ def batches(tiles: Sequence[FloatArray], mean: Sequence[float], std: Sequence[fl
         mean: Of the colours that the network was trained on.
         std: Their deviation.
         run: The network.
+        device: Where it lies.
         alone: What `same_alone` found: a picture of an unfinished batch may go alone.
     """
     shift = torch.tensor(mean).view(1, 3, 1, 1)
     scale = torch.tensor(std).view(1, 3, 1, 1)
-    whole = len(tiles) - len(tiles) % BATCH
-    last = range(whole, len(tiles)) if alone else range(whole, len(tiles), BATCH)
-    for start in (*range(0, whole, BATCH), *last):
-        size = 1 if alone and start >= whole else BATCH
+    most = BATCH[device.type]
+    whole = len(tiles) - len(tiles) % most
+    last = range(whole, len(tiles)) if alone else range(whole, len(tiles), most)
+    for start in (*range(0, whole, most), *last):
+        size = 1 if alone and start >= whole else most
         part = tiles[start : start + size]
         stacked = np.zeros((size, *part[0].shape), dtype=np.uint8)
         stacked[: len(part)] = np.stack(part)
         pixels = torch.from_numpy(stacked).permute(0, 3, 1, 2).float() / 255  # strides stay those of channels-last
-        with torch.inference_mode():
-            output = run(((pixels - shift) / scale).contiguous(memory_format=torch.channels_last)).float()
+        with inference(device):
+            output = run(((pixels - shift) / scale).contiguous(memory_format=torch.channels_last).to(device)).float().cpu()
         yield from output[: len(part)]
 
 
@@ -58,10 +63,10 @@ def same_alone(run: Run, size: int) -> bool:
     The order of its sums follows from shapes, not from what is summed, so that what holds for noise holds for every picture.
     """
     draw = torch.Generator().manual_seed(0)
-    pixels = torch.randn(BATCH, 3, size, size, generator=draw).contiguous(memory_format=torch.channels_last)
+    pixels = torch.randn(BATCH["cpu"], 3, size, size, generator=draw).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         together = run(pixels)
-        return all(torch.equal(run(pixels[place : place + 1])[0], together[place]) for place in (0, BATCH - 1))
+        return all(torch.equal(run(pixels[place : place + 1])[0], together[place]) for place in (0, BATCH["cpu"] - 1))
 
 
 def square(picture: "Image", size: int, box: FloatArray | None = None) -> FloatArray:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from graphfuse.core.sockets import ImageEncoder
 from graphfuse.core.tables import FloatArray
+from graphfuse.encoders._device import Device
 from graphfuse.encoders._dual import dual_channels, dual_identity, dual_network, projected
 from graphfuse.encoders._folder import read_settings
 from graphfuse.encoders._regions import batches, pool_boxes, square
@@ -35,6 +36,8 @@ class ClipImage(ImageEncoder):
     model: str
     """A folder (relative to where the command runs), or a hub name (`owner/name`; HF_HUB_OFFLINE=1 allows only what is cached)."""
     regions: Literal["crop", "patch"] = "crop"
+    device: Device = "cpu"
+    """Where the network runs: the processor, or an NVIDIA GPU."""
 
     @property
     def channels(self) -> int:
@@ -43,20 +46,20 @@ class ClipImage(ImageEncoder):
 
     def identity(self) -> str:
         """Return the settings and the digest of the weights."""
-        return f"clip_image regions={self.regions} {dual_identity(self.model)}"
+        return f"clip_image regions={self.regions} {dual_identity(self.model, self.device)}"
 
     def encode(self, pictures: "Sequence[Image]", boxes: Sequence[FloatArray]) -> list[FloatArray]:
         """Return one array [num_boxes, channels] per RGB picture; a picture's vectors do not depend on the other pictures."""
-        folder, network = dual_network(self.model)
+        folder, network = dual_network(self.model, self.device)
         size = network.config.vision_config.image_size
         mean, std = _normalisation(folder)
         if self.regions == "patch":
             tiles = [square(picture, size) for picture in pictures]
-            maps = batches(tiles, mean, std, lambda pixels: _patches(network, pixels))
+            maps = batches(tiles, mean, std, lambda pixels: _patches(network, pixels), network.device)
             return [unit(pool_boxes(features, part)) for features, part in zip(maps, boxes, strict=True)]
         counts = [len(part) for part in boxes]
         tiles = [square(picture, size, box) for picture, part in zip(pictures, boxes, strict=True) for box in part]
-        found = list(batches(tiles, mean, std, lambda pixels: projected(network.get_image_features(pixel_values=pixels))))
+        found = list(batches(tiles, mean, std, lambda pixels: projected(network.get_image_features(pixel_values=pixels)), network.device))
         vectors = unit(torch.stack(found).numpy()) if found else np.zeros((0, self.channels), dtype=np.float32)
         return np.split(vectors, np.cumsum(counts)[:-1]) if counts else []
 

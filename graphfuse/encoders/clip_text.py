@@ -10,6 +10,7 @@ from torch import Tensor
 
 from graphfuse.core.sockets import TextEncoder
 from graphfuse.core.tables import FloatArray
+from graphfuse.encoders._device import Device
 from graphfuse.encoders._dual import dual_channels, dual_identity, dual_network, projected
 from graphfuse.encoders._folder import load_tokenizer
 from graphfuse.encoders._tokens import hidden_states, token_limit, unit, windows
@@ -24,6 +25,8 @@ class ClipText(TextEncoder):
 
     model: str
     """A folder (relative to where the command runs), or a hub name (`owner/name`; HF_HUB_OFFLINE=1 allows only what is cached)."""
+    device: Device = "cpu"
+    """Where the network runs: the processor, or an NVIDIA GPU."""
 
     @property
     def channels(self) -> int:
@@ -32,11 +35,11 @@ class ClipText(TextEncoder):
 
     def identity(self) -> str:
         """Return the name and the digest of the weights."""
-        return f"clip_text {dual_identity(self.model)}"
+        return f"clip_text {dual_identity(self.model, self.device)}"
 
     def encode(self, texts: Sequence[str], spans: Sequence[npt.NDArray[Any]]) -> list[FloatArray]:
         """Return one array [num_spans, channels] per text; a span's vector depends on nothing but the span."""
-        folder, network = dual_network(self.model)
+        folder, network = dual_network(self.model, self.device)
         tokenizer = load_tokenizer(folder)
         limit = token_limit(tokenizer, network.config.text_config)
         counts = [len(part) for part in spans]
@@ -46,7 +49,7 @@ class ClipText(TextEncoder):
             return projected(network.get_text_features(input_ids=ids, attention_mask=mask))
 
         sums = np.zeros((len(pieces), self.channels))
-        for window, vector in hidden_states(windows(tokenizer, pieces, limit), tokenizer.pad_token_id or 0, run, limit):
+        for window, vector in hidden_states(windows(tokenizer, pieces, limit), tokenizer.pad_token_id or 0, run, limit, network.device):
             sums[window.text] += unit(vector[None])[0]
         vectors = unit(sums.astype(np.float32))
         return np.split(vectors, np.cumsum(counts)[:-1]) if counts else []

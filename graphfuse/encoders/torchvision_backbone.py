@@ -17,6 +17,7 @@ from torchvision.models import get_model, get_model_weights, list_models
 from graphfuse.core.errors import InputError, suggest
 from graphfuse.core.sockets import ImageEncoder
 from graphfuse.core.tables import FloatArray
+from graphfuse.encoders._device import Device, place, usable
 from graphfuse.encoders._folder import file_digest
 from graphfuse.encoders._regions import BATCH, IMAGENET_MEAN, IMAGENET_STD, batches, pool_boxes, same_alone, square
 
@@ -43,6 +44,8 @@ class TorchvisionBackbone(ImageEncoder):
     """A .safetensors file, or torchvision's name (`DEFAULT`, `IMAGENET1K_V1`), which is downloaded; null is random."""
     size: PositiveInt = 224
     """Pixels that a picture's sides are stretched to; a vision transformer takes the size it was made for."""
+    device: Device = "cpu"
+    """Where the network runs: the processor, or an NVIDIA GPU."""
 
     def __post_init__(self) -> None:
         """Check that torchvision knows the model."""
@@ -60,15 +63,16 @@ class TorchvisionBackbone(ImageEncoder):
         weights = self.weights or "random"
         if weights.endswith(".safetensors"):
             weights = file_digest(_weights_file(weights))
-        return f"torchvision_backbone version {VERSION} {self.model} {self.size} {weights}"
+        return f"torchvision_backbone version {VERSION} {self.model} {self.size} {weights}{place(self.device)}"
 
     def encode(self, pictures: "Sequence[Image]", boxes: Sequence[FloatArray]) -> list[FloatArray]:
         """Return one array [num_boxes, channels] per RGB picture; a picture's vectors do not depend on the other pictures."""
-        network = _load(self.model, self.weights, self.identity())
+        device = usable(self.device)
+        network = _load(self.model, self.weights, self.identity(), device)
         layer = _probe(self.model, self.size)[0]
         tiles = [square(picture, self.size) for picture in pictures]
-        alone = len(tiles) % BATCH > 0 and _same_alone(network, layer, self.size, torch.get_num_threads())
-        maps = batches(tiles, IMAGENET_MEAN, IMAGENET_STD, lambda pixels: _map(network, layer, pixels), alone=alone)
+        alone = device.type == "cpu" and len(tiles) % BATCH["cpu"] > 0 and _same_alone(network, layer, self.size, torch.get_num_threads())
+        maps = batches(tiles, IMAGENET_MEAN, IMAGENET_STD, lambda pixels: _map(network, layer, pixels), device, alone=alone)
         return [pool_boxes(features, part) for features, part in zip(maps, boxes, strict=True)]
 
 
@@ -139,7 +143,7 @@ def _build(model: str) -> nn.Module:
 
 
 @lru_cache(maxsize=1)
-def _load(model: str, weights: str | None, identity: str) -> nn.Module:
+def _load(model: str, weights: str | None, identity: str, device: torch.device) -> nn.Module:
     """Return the frozen network; `identity` makes a changed file a new one."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -156,7 +160,7 @@ def _load(model: str, weights: str | None, identity: str) -> nn.Module:
         lacking = [name for name in result.missing_keys if not name.startswith(HEADS)] + result.unexpected_keys
         if lacking:
             raise InputError(f"weights must fit {model} (got '{weights[-40:]}': {lacking[0]} does not). Name the model they belong to.")
-    return network.requires_grad_(False).to(memory_format=torch.channels_last)
+    return network.requires_grad_(False).to(device, memory_format=torch.channels_last)
 
 
 def _read_weights(model: str, weights: str) -> dict[str, Any]:

@@ -108,16 +108,17 @@ def test_weights_that_cannot_be_fetched_are_an_error_that_a_person_can_mend(monk
 
 
 def test_pictures_of_an_unfinished_batch_go_alone_only_where_that_changes_no_bit():
-    tiles = [np.full((4, 4, 3), value, dtype=np.uint8) for value in range(BATCH + 3)]
-    for alone, sizes in ((False, [BATCH, BATCH]), (True, [BATCH, 1, 1, 1])):
+    batch = BATCH["cpu"]
+    tiles = [np.full((4, 4, 3), value, dtype=np.uint8) for value in range(batch + 3)]
+    for alone, sizes in ((False, [batch, batch]), (True, [batch, 1, 1, 1])):
         seen = []
 
         def run(pixels, seen=seen):
             seen.append(len(pixels))
             return pixels.mean(dim=(1, 2, 3))
 
-        found = torch.stack(list(batches(tiles, (0.0,) * 3, (1.0,) * 3, run, alone=alone)))
-        torch.testing.assert_close(found, torch.arange(BATCH + 3) / 255)
+        found = torch.stack(list(batches(tiles, (0.0,) * 3, (1.0,) * 3, run, torch.device("cpu"), alone=alone)))
+        torch.testing.assert_close(found, torch.arange(batch + 3) / 255)
         assert seen == sizes
     assert same_alone(lambda pixels: pixels * 2, size=4)
     assert not same_alone(lambda pixels: pixels + pixels.mean(dim=0), size=4)  # sees its neighbours
