@@ -160,7 +160,7 @@ def _load(model: str, weights: str | None, identity: str, device: torch.device) 
         lacking = [name for name in result.missing_keys if not name.startswith(HEADS)] + result.unexpected_keys
         if lacking:
             raise InputError(f"weights must fit {model} (got '{weights[-40:]}': {lacking[0]} does not). Name the model they belong to.")
-    return network.requires_grad_(False).to(device, memory_format=torch.channels_last)
+    return network.requires_grad_(False).to(device).to(memory_format=torch.channels_last)
 
 
 def _read_weights(model: str, weights: str) -> dict[str, Any]:
