@@ -23,8 +23,8 @@ class Shard:
 
     pointers: IntArray
     """First row of each sample, of all node types and edge types in one array."""
-    pointer_starts: IntArray
-    """Where the pointers of each type begin, node types first.  [num_types]"""
+    pointer_places: IntArray
+    """Where the pointers of each type begin, node types first, and where its second one is.  [2, num_types]"""
     nodes: list[npt.NDArray[Any]]
     """Per node type features [num_nodes, channels], or rows of the entity table [num_nodes]."""
     index: npt.NDArray[np.int32]
@@ -35,12 +35,11 @@ class Shard:
     """Per weighted edge type (its number in the schema).  [num_edges]"""
     y: npt.NDArray[Any] | None
 
-    def extents(self, samples: IntArray) -> tuple[IntArray, IntArray]:
-        """Return first row and number of rows of samples per type, node types first.  [num_types, num_samples] each."""
-        places = self.pointer_starts[:, None] + samples
-        starts = self.pointers.take(places, mode="clip")
-        places += 1
-        return starts, self.pointers.take(places, mode="clip") - starts
+    def extents(self, samples: IntArray) -> IntArray:
+        """Return first row and number of rows of samples per type, node types first.  [num_samples, 2, num_types]."""
+        extents = self.pointers.take(self.pointer_places + samples[:, None, None], mode="clip")
+        extents[:, 1] -= extents[:, 0]
+        return extents
 
 
 def open_shard(
@@ -94,7 +93,7 @@ def shard_of(
     index, index_starts = flat([ends for name in names for ends in arrays[f"{name}.index"]])
     return Shard(
         pointers=pointers,
-        pointer_starts=pointer_starts,
+        pointer_places=np.stack([pointer_starts, pointer_starts + 1]),
         nodes=[arrays[f"{t}.entity" if t in schema.entity_types else f"{t}.x"] for t in schema.node_types],
         index=index,
         index_starts=index_starts,

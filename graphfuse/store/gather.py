@@ -1,12 +1,13 @@
 """Samples of several shards -> the columns of one batch, without a Python loop over samples.
 
 What belongs to a sample lies side by side in each column. So a batch is a list of rows per column, made for all types at once,
-and one `take` per column and *stretch*: neighbours in the batch that come from the same shard.
+and one `take` per column and *run*: neighbours in the batch that come from the same shard.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -47,29 +48,34 @@ def gather(shards: Sequence[Shard], shard_of: IntArray, local: IntArray, ends: I
         ends: Number of the source and of the destination node type per edge type.  [2, num_edge_types]
         allocate: Gives the memory for features.
     """
-    # 1. First row and number of rows of each sample per type, node types first.
-    bounds = [0, *(np.flatnonzero(np.diff(shard_of)) + 1).tolist(), len(local)]
-    stretches = [(shards[shard_of[start]], local[start:end]) for start, end in pairwise(bounds)]
-    extents = [shard.extents(samples) for shard, samples in stretches]
-    starts, counts = (np.concatenate(part, axis=1) for part in zip(*extents, strict=True))
+    # 1. First row and number of rows of each sample per type, node types first: read by shard, then as asked for.
+    by_shard = np.argsort(shard_of, kind="stable")
+    bounds = np.searchsorted(shard_of, np.arange(len(shards) + 1), sorter=by_shard).tolist()
+    parts = [(shard, local[by_shard[start:end]]) for shard, (start, end) in zip(shards, pairwise(bounds), strict=True)]
+    extents = np.concatenate([shard.extents(samples) for shard, samples in parts])
+    asked = np.empty_like(by_shard)
+    asked[by_shard] = np.arange(len(asked))
+    starts, counts = extents[asked].transpose(1, 2, 0)  # [num_types, batch_size] each
 
     # 2. Nodes.
-    sources = [shard for shard, _ in stretches]
-    num_node_types = len(sources[0].nodes)
-    node_starts, node_counts = starts[:num_node_types], counts[:num_node_types]
+    types = len(shards[0].nodes)
+    node_counts, edge_counts = counts[:types], counts[types:]
+    runs = _runs(shard_of)
+    nodes = _take_nodes(shards, runs, starts[:types], node_counts, allocate)
     pointers = exclusive_sums(node_counts)
-    nodes = _take_nodes(sources, node_starts, node_counts, pointers[:, bounds].tolist(), allocate)
 
     # 3. Edges: local positions plus the first row of their sample in the batch.
-    edge_starts, edge_counts = starts[num_node_types:], counts[num_node_types:]
     before = pointers[ends.T.ravel(), :-1]  # of sources and destinations by turns  [2 * num_edge_types, batch_size]
-    index = _take_index(sources, bounds, edge_starts, edge_counts)
+    index = _take_index(shards, bounds, extents[..., types:], asked)
     index += np.repeat(before.ravel(), np.repeat(edge_counts, 2, axis=0).ravel())
     edges = [part.reshape(2, -1) for part in cut(index, 2 * edge_counts.sum(axis=1))]
-    weights = {number: _take_weights(sources, bounds, edge_starts[number], edge_counts[number], number) for number in sources[0].weights}
+    weights = {}
+    for number in shards[0].weights:
+        weights[number] = np.empty(edge_counts[number].sum(), dtype=np.float32)
+        _take([shard.weights[number] for shard in shards], runs, starts[types + number], edge_counts[number], weights[number])
 
     # 4. Targets.
-    targets = [shard.y[samples] for shard, samples in stretches if shard.y is not None]
+    targets = [shard.y[samples] for shard, samples in parts if shard.y is not None]
     return Columns(
         node_counts=node_counts,
         node_pointers=pointers,
@@ -77,18 +83,8 @@ def gather(shards: Sequence[Shard], shard_of: IntArray, local: IntArray, ends: I
         edge_counts=edge_counts,
         edges=edges,
         weights=weights,
-        y=np.concatenate(targets) if targets else None,
+        y=np.concatenate(targets)[asked] if targets else None,
     )
-
-
-def take_features(source: npt.NDArray[Any], rows: IntArray, out: FloatArray) -> None:
-    """Write rows of float16 or float32 features into `out` [num_rows, channels], as float32."""
-    if source.dtype == np.float32:
-        # with clip, numpy writes straight into `out`; with its default it would fill a buffer first
-        source.take(rows, axis=0, out=out, mode="clip")
-    else:
-        narrow = source.take(rows, axis=0, mode="clip")
-        torch.from_numpy(out).copy_(torch.from_numpy(narrow))  # torch widens float16 five times faster than numpy
 
 
 def ragged_rows(starts: IntArray, counts: IntArray) -> IntArray:
@@ -112,48 +108,67 @@ def cut(values: IntArray, lengths: IntArray) -> list[IntArray]:
     return [values[start:end] for start, end in pairwise([0, *np.cumsum(lengths).tolist()])]
 
 
+def _runs(shard_of: IntArray) -> list[tuple[int, int, int]]:
+    """Return shard, first and end of the neighbours in a batch that come from the same shard."""
+    bounds = [0, *(np.flatnonzero(np.diff(shard_of)) + 1).tolist(), len(shard_of)]
+    return [(shard, start, end) for shard, (start, end) in zip(shard_of[bounds[:-1]].tolist(), pairwise(bounds), strict=True)]
+
+
 def _take_nodes(
-    sources: list[Shard], starts: IntArray, counts: IntArray, cuts: list[list[int]], allocate: Allocate
+    shards: Sequence[Shard], runs: Sequence[tuple[int, int, int]], starts: IntArray, counts: IntArray, allocate: Allocate
 ) -> list[npt.NDArray[Any]]:
-    """Return the column of each node type; `cuts` are the first rows of the stretches per node type, and the end."""
-    rows = cut(ragged_rows(starts, counts), counts.sum(axis=1))
-    shared = [column.ndim == 1 for column in sources[0].nodes]
-    features = iter(
-        allocate([(len(chosen), column.shape[1]) for chosen, column in zip(rows, sources[0].nodes, strict=True) if column.ndim > 1])
-    )
+    """Return the column of each node type."""
+    lengths = counts.sum(axis=1).tolist()
+    shapes = [(length, *column.shape[1:]) for length, column in zip(lengths, shards[0].nodes, strict=True)]
+    features = iter(allocate([shape for shape in shapes if len(shape) == 2]))
     columns = []
-    for number, chosen in enumerate(rows):
-        column: npt.NDArray[Any] = np.empty(len(chosen), dtype=np.int64) if shared[number] else next(features)
-        for shard, (start, end) in zip(sources, pairwise(cuts[number]), strict=True):
-            if shared[number]:
-                shard.nodes[number].take(chosen[start:end], out=column[start:end], mode="clip")
-            else:
-                take_features(shard.nodes[number], chosen[start:end], column[start:end])
+    for number, shape in enumerate(shapes):
+        sources = [shard.nodes[number] for shard in shards]
+        column: npt.NDArray[Any] = next(features) if len(shape) == 2 else np.empty(shape, dtype=np.int64)
+        if sources[0].dtype == column.dtype:
+            _take(sources, runs, starts[number], counts[number], column)
+        else:
+            narrow = np.empty(shape, dtype=sources[0].dtype)
+            _take(sources, runs, starts[number], counts[number], narrow)
+            torch.from_numpy(column).copy_(torch.from_numpy(narrow))  # torch widens float16 five times faster than numpy
         columns.append(column)
     return columns
 
 
-def _take_index(sources: list[Shard], bounds: list[int], starts: IntArray, counts: IntArray) -> IntArray:
+def _take(
+    sources: Sequence[npt.NDArray[Any]], runs: Sequence[tuple[int, int, int]], starts: IntArray, counts: IntArray, out: npt.NDArray[Any]
+) -> None:
+    """Write the rows of each sample into `out`, one sample after the other."""
+    if len(runs) > len(starts) // 4:  # hardly any neighbours: a slice per sample costs less than a `take` per run
+        of = [sources[shard] for shard, start, end in runs for _ in range(start, end)]
+        slices = map(slice, starts.tolist(), (starts + counts).tolist())
+        np.concatenate(list(map(getitem, of, slices)), out=out)
+        return
+    rows, first = ragged_rows(starts, counts), exclusive_sums(counts)
+    for shard, start, end in runs:
+        place = slice(first[start], first[end])
+        # with clip, numpy writes straight into `out`; with its default it would fill a buffer first
+        sources[shard].take(rows[place], axis=0, out=out[place], mode="clip")
+
+
+def _take_index(shards: Sequence[Shard], bounds: list[int], extents: IntArray, asked: IntArray) -> IntArray:
     """Return the local ends of all edges: type by type, all sources before all destinations [2 * num_edges].
 
     In a shard the edges of all types lie in one array, so that one `take` fetches them all.
+
+    Args:
+        shards: The shards that occur.
+        bounds: First sample of each shard, if they are taken shard by shard, and the end.
+        extents: First row and number of rows of these samples.  [batch_size, 2, num_edge_types]
+        asked: Where each sample asked for is among these.  [batch_size]
     """
-    origin = np.stack([shard.index_starts for shard in sources], axis=1)  # [2 * num_edge_types, num_stretches]
-    starts = np.repeat(starts, 2, axis=0) + np.repeat(origin, np.diff(bounds), axis=1)
-    counts = np.repeat(counts, 2, axis=0)
-    if len(sources) == 1 or not len(counts):
-        return sources[0].index.take(ragged_rows(starts, counts), mode="clip").astype(np.int64)
+    starts, counts = np.repeat(extents, 2, axis=2).transpose(1, 0, 2)  # [batch_size, 2 * num_edge_types] each
+    starts += np.repeat([shard.index_starts for shard in shards], np.diff(bounds), axis=0)
+    if len(shards) == 1 or not counts.shape[1]:
+        return shards[0].index.take(ragged_rows(starts[asked].T, counts[asked].T), mode="clip").astype(np.int64)
     # by sample first, so that what one shard gives lies together; then by type
-    rows, begins = ragged_rows(starts.T, counts.T), exclusive_sums(counts.T.ravel())
+    rows, begins = ragged_rows(starts, counts), exclusive_sums(counts.ravel())
     index = np.empty(len(rows), dtype=np.int32)
-    for shard, (start, end) in zip(sources, pairwise(begins[:: len(counts)][bounds].tolist()), strict=True):
+    for shard, (start, end) in zip(shards, pairwise(begins[:: counts.shape[1]][bounds].tolist()), strict=True):
         shard.index.take(rows[start:end], out=index[start:end], mode="clip")
-    return index.take(ragged_rows(begins[:-1].reshape(counts.T.shape).T, counts), mode="clip").astype(np.int64)
-
-
-def _take_weights(sources: list[Shard], bounds: list[int], starts: IntArray, counts: IntArray, number: int) -> FloatArray:
-    rows = ragged_rows(starts, counts)
-    weights = np.empty(len(rows), dtype=np.float32)
-    for shard, (start, end) in zip(sources, pairwise(exclusive_sums(counts)[bounds].tolist()), strict=True):
-        shard.weights[number].take(rows[start:end], out=weights[start:end], mode="clip")
-    return weights
+    return index.take(ragged_rows(begins[:-1].reshape(counts.shape)[asked].T, counts[asked].T), mode="clip").astype(np.int64)

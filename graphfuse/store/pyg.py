@@ -14,7 +14,7 @@ from torch_geometric.data.storage import BaseStorage, EdgeStorage, NodeStorage
 
 from graphfuse.core.schema import EdgeType, GraphSchema
 from graphfuse.core.tables import IntArray
-from graphfuse.store.gather import Columns, take_features
+from graphfuse.store.gather import Columns
 
 HETERO_BATCH = type(Batch(_base_cls=HeteroData))
 """PyG's `HeteroDataBatch`; PyG itself makes a metaclass per batch to find it."""
@@ -116,9 +116,7 @@ class Bookkeeping(Mapping[Any, Any]):
 def _node_attributes(columns: Columns, schema: GraphSchema, entities: Entities) -> Iterator[dict[str, Tensor]]:
     for node_type, column in zip(schema.node_types, columns.nodes, strict=True):
         if node_type in schema.entity_types:
-            x = np.empty((len(column), entities[node_type].shape[1]), dtype=np.float32)
-            take_features(entities[node_type], column, x)
-            yield {"x": torch.from_numpy(x), "entity": torch.from_numpy(column)}
+            yield {"x": torch.from_numpy(entities[node_type].take(column, axis=0, mode="clip")).float(), "entity": torch.from_numpy(column)}
         else:
             yield {"x": torch.from_numpy(column)}
 
