@@ -57,6 +57,7 @@ def main() -> int:
     chosen = parser.parse_args()
     warnings.filterwarnings("ignore", category=FutureWarning)
     torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False  # peers and limits count in float32 as well
     results = chosen.out or (None if chosen.quick else HERE / RESULTS[DEVICE.type])
     kept = _kept(results)
     found: dict[str, list[dict]] = {}

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 from clock import race
+from device import DEVICE, placed
 from made import WORK
 from made_content import made_pictures
 from PIL import Image
@@ -29,7 +30,8 @@ def rows(quick: bool) -> Iterator[Row]:
     """Yield one row."""
     os.environ["GRAPHFUSE_CACHE"] = "off"
     paths = made_pictures(WORK / "pictures", 4 if quick else 16)
-    modality = build("modalities", {"name": "image", "grid": 4, "encoder": {"name": "torchvision_backbone", "size": SIZE}}, "modalities.0")
+    encoder = {"name": "torchvision_backbone", "size": SIZE, "device": DEVICE.type}
+    modality = build("modalities", {"name": "image", "grid": 4, "encoder": encoder}, "modalities.0")
     samples = pd.DataFrame({"sample_id": [path.stem for path in paths], "split": "train", "pictures": [[path.name] for path in paths]})
     manifest = Manifest(samples=samples.astype({"sample_id": "str", "split": "str"}), linked={}, root=paths[0].parent)
     stock = Crops()
@@ -37,7 +39,7 @@ def rows(quick: bool) -> Iterator[Row]:
     def ours(_: int) -> np.ndarray:
         return modality.nodes(manifest, {}).x  # nothing fitted, so nothing is standardised
 
-    pixels = stock.prepared([_as_seen(path) for path in paths])
+    pixels = stock.prepared([_as_seen(path) for path in paths]).to(DEVICE)
     np.testing.assert_allclose(ours(0), stock.pooled(pixels), atol=1e-4)
     blocks = pixels.contiguous(memory_format=torch.channels_last).split(8)
     yield Row(
@@ -65,7 +67,7 @@ class Crops:
     def __init__(self) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            network = resnet18().eval().requires_grad_(False)
+            network = placed(resnet18().eval().requires_grad_(False))
         layers = list(network.children())
         self._body = torch.nn.Sequential(*layers[:-2]).to(memory_format=torch.channels_last)
         self._encoder = torch.nn.Sequential(*layers[:-1]).to(memory_format=torch.channels_last)
@@ -77,7 +79,7 @@ class Crops:
         picture = Image.open(path).convert("RGB")
         boxes = (grid_boxes(4, 4) * np.array(picture.size * 2)).tolist()
         tiles = (picture.crop(box).resize((SIZE, SIZE), Image.Resampling.BICUBIC) for box in boxes)
-        return torch.cat([self._encoder(self._prepare(tile)[None]).flatten(1) for tile in tiles])
+        return torch.cat([self._encoder(self._prepare(tile)[None].to(DEVICE)).flatten(1).cpu() for tile in tiles])
 
     def prepared(self, pictures: list[Image.Image]) -> torch.Tensor:
         """Return whole pictures as the network takes them.  [batch, 3, SIZE, SIZE]."""
@@ -90,8 +92,8 @@ class Crops:
 
     def pooled(self, pixels: torch.Tensor) -> np.ndarray:
         """Return the map's mean over each of 4 x 4 regions.  [batch * 16, 512]."""
-        boxes = torch.from_numpy(grid_boxes(4, 4)) * 7
-        return roi_align(self.map(pixels), [boxes] * len(pixels), output_size=1, aligned=True).flatten(1).numpy()
+        boxes = torch.from_numpy(grid_boxes(4, 4)).to(DEVICE) * 7
+        return roi_align(self.map(pixels), [boxes] * len(pixels), output_size=1, aligned=True).flatten(1).cpu().numpy()
 
 
 def _as_seen(path: Path) -> Image.Image:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from clock import race
+from device import DEVICE, placed
 from made import WORK
 from made_content import made_encoder, made_texts
 from rows import Row
@@ -20,7 +21,7 @@ def rows(quick: bool) -> Iterator[Row]:
     folder = made_encoder(WORK / "text-encoder")
     texts = made_texts(48 if quick else 512)
     spans = [cut(text, "window", 12, 6) for text in texts]
-    encoder = build("encoders", {"name": "transformers_text", "model": str(folder)}, "encoder")
+    encoder = build("encoders", {"name": "transformers_text", "model": str(folder), "device": DEVICE.type}, "encoder")
     stock = OneByOne(folder)
 
     def ours(_: int) -> list[np.ndarray]:
@@ -48,7 +49,7 @@ class OneByOne:
 
     def __init__(self, folder: Path) -> None:
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
-        self._model = AutoModel.from_pretrained(folder).eval()  # sdpa
+        self._model = placed(AutoModel.from_pretrained(folder).eval())  # sdpa
 
     @torch.inference_mode()
     def __call__(self, texts: list[str], spans: list[np.ndarray]) -> list[np.ndarray]:
@@ -57,7 +58,7 @@ class OneByOne:
         for text, places in zip(texts, spans, strict=True):
             inputs = self._tokenizer(text, return_tensors="pt", return_offsets_mapping=True)
             offsets = inputs.pop("offset_mapping")[0]
-            states = self._model(**inputs).last_hidden_state[0]
+            states = self._model(**inputs.to(DEVICE)).last_hidden_state[0].cpu()
             begin, end = torch.from_numpy(places).unsqueeze(2).unbind(1)
             inside = ((offsets[:, 1] > begin) & (offsets[:, 0] < end)).float()  # special tokens lie at 0, 0
             found.append(torch.nn.functional.normalize(inside @ states / inside.sum(1, keepdim=True)).numpy())
@@ -74,7 +75,7 @@ class Products:
     def __init__(self, model: torch.nn.Module, tokens: int) -> None:
         self._layers = [layer for layer in model.encoder.modules() if isinstance(layer, torch.nn.Linear)]
         self._blocks = [512] * (tokens // 512) + [tokens % 512]
-        self._inputs = {width: torch.randn(512, width) for width in {layer.in_features for layer in self._layers}}
+        self._inputs = {width: torch.randn(512, width, device=DEVICE) for width in {layer.in_features for layer in self._layers}}
 
     @torch.inference_mode()
     def __call__(self, _: int) -> None:
