@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from graphfuse.core.tables import IntArray
 from graphfuse.store.columns import Shard
@@ -34,15 +35,12 @@ class ReadAhead:
         """
         thread = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
         try:
-            coming = [thread.submit(self._prepare, number) for number in shards[0]]
+            coming = {number: thread.submit(self._open_one, number) for number in shards[0]}
             for span, following in zip(spans, [*shards[1:], ()], strict=True):
-                for one in coming:
-                    one.result()
-                coming = [thread.submit(self._prepare, number) for number in following]
+                self._ready.update({number: one.result() for number, one in coming.items()})
+                coming = {number: thread.submit(self._open_one, number) for number in following}
                 yield span
         finally:  # also where the loop over batches ends early
-            thread.shutdown(cancel_futures=True)
             self._ready.clear()
-
-    def _prepare(self, number: int) -> None:
-        self._ready[number] = self._open_one(number)
+            with suppress(RuntimeError):  # a loop that nobody holds may be collected by its own thread, which cannot wait for itself
+                thread.shutdown(cancel_futures=True)

@@ -10,6 +10,7 @@ from store_toys import toy_store
 from graphfuse.core.errors import IntegrityError
 from graphfuse.store.graph_store import open_store
 from graphfuse.store.integrity import forget
+from graphfuse.store.read_ahead import ReadAhead
 
 
 @pytest.fixture
@@ -97,6 +98,27 @@ def test_a_loop_that_ends_early_leaves_no_thread_and_no_shard_behind(folder):
 
     assert threads_ahead() == []
     assert store._ahead._ready == {}
+
+
+def test_a_loop_that_its_own_thread_collects_ends_in_silence(folder, monkeypatch):
+    complaints, idle, dropped = [], threading.Event(), threading.Event()
+    monkeypatch.setattr("sys.unraisablehook", complaints.append)
+    loops = []
+
+    def open_one(number):
+        if number == 1:
+            assert idle.wait(10)
+            loops.clear()
+            dropped.set()
+        return number
+
+    ahead = ReadAhead(open_one)
+    loops.append(ahead.windows([[0], [1]], [None, None]))
+    next(loops[0])
+    idle.set()
+
+    assert dropped.wait(10)
+    assert (complaints, ahead._ready) == ([], {})
 
 
 def test_two_loops_over_one_store_do_not_disturb_each_other(folder):
