@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal, cast
 
-import torch
 from annotated_types import Ge, Lt
 from torch import Tensor, nn
 from torch_geometric.data import Batch
@@ -18,6 +17,7 @@ from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutpu
 from graphfuse.nn.inputs import input_projections
 from graphfuse.nn.plan import EdgePlan
 from graphfuse.nn.readout import AttentionReadout, MeanReadout, SampleReadout
+from graphfuse.nn.scores import mean_scores
 from graphfuse.nn.weights import effective_edge_weights
 
 Readout = Literal["attention", "mean", "sample"]
@@ -94,12 +94,12 @@ class GraphFusion(FusionModule):
         self, x_dict: dict[str, Tensor], edge_index_dict: Mapping[EdgeType, Tensor], weights: Mapping[EdgeType, Tensor]
     ) -> "Passed":
         """Run all layers; the residual keeps what a node knew."""
-        scores: list[dict[EdgeType, Tensor]] = []
+        scores: list[Mapping[EdgeType, Tensor]] = []
         for layer, norm in zip(self.layers, cast("Iterable[nn.ModuleDict]", self.norms), strict=True):
             received, score = layer(x_dict, edge_index_dict, weights, return_edge_scores=True)
             x_dict = {name: norm[name](x + self.dropout(received[name].relu())) if name in received else x for name, x in x_dict.items()}
             scores.append(score)
-        return Passed(x_dict=x_dict, edge_scores=_mean_scores(scores))
+        return Passed(x_dict=x_dict, edge_scores=mean_scores(scores))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +125,3 @@ def make_readout(name: Readout, channels: int, schema: GraphSchema) -> nn.Module
             "model.readout: 'sample' needs the node type 'sample'. Add {name: sample} to modalities, or choose attention or mean."
         )
     return SampleReadout()
-
-
-def _mean_scores(scores: list[dict[EdgeType, Tensor]]) -> dict[EdgeType, Tensor]:
-    """Average an edge's score over the layers."""
-    return {edge_type: torch.stack([score[edge_type] for score in scores]).mean(dim=0) for edge_type in (scores[0] if scores else {})}

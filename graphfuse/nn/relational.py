@@ -11,6 +11,7 @@ up to the same sum in every pairing. A product of the two ends can, so score and
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -24,10 +25,9 @@ from graphfuse.core.schema import EdgeType
 from graphfuse.nn.edge_attention import Scoring, edge_attention
 from graphfuse.nn.groups import take, total
 from graphfuse.nn.plan import EdgePlan
+from graphfuse.nn.scores import EdgeScores
 from graphfuse.nn.typed import TypedLinear, project
 from graphfuse.nn.weights import mass, without_zeros
-
-Scores = dict[EdgeType, Tensor]
 
 
 class RelationalLayer(MessagePassing):
@@ -66,6 +66,7 @@ class RelationalLayer(MessagePassing):
         self.root = TypedLinear(in_channels, dict.fromkeys(node_types, out_channels), out_channels, bias=True) if root else None
         self.mix = nn.Linear(out_channels, out_channels) if product else None
         self._edge_score: Tensor | None = None
+        """What the last call gave each edge, [num_edges] or [num_edges, heads]."""
 
     def forward(
         self,
@@ -73,14 +74,14 @@ class RelationalLayer(MessagePassing):
         edge_index_dict: Mapping[EdgeType, Tensor],
         edge_weight_dict: Mapping[EdgeType, Tensor] | None = None,
         return_edge_scores: bool = False,
-    ) -> dict[str, Tensor] | tuple[dict[str, Tensor], Scores]:
+    ) -> dict[str, Tensor] | tuple[dict[str, Tensor], Mapping[EdgeType, Tensor]]:
         """Pass messages along all relations at once.
 
         Args:
             x_dict: Features per node type, [num_nodes, in_channels].
             edge_index_dict: Every edge type of the schema, [2, num_edges].
             edge_weight_dict: Weight in [0, 1] per edge, [num_edges]; 0 is exactly the edge removed.
-            return_edge_scores: Also return what the layer gave each edge, [num_edges] per edge type.
+            return_edge_scores: Also return what the layer gave each edge, mean over heads, [num_edges] per edge type.
 
         Returns:
             New features per node type, [num_nodes, out_channels].
@@ -96,7 +97,7 @@ class RelationalLayer(MessagePassing):
         score, self._edge_score = self._edge_score, None
         if not return_edge_scores:
             return out
-        return out, {} if score is None else dict(zip(self.edge_types, torch.split(score, plan.sizes), strict=True))
+        return out, {} if score is None else EdgeScores(self.edge_types, partial(_by_type, score, plan))
 
     @abstractmethod
     def receive(self, x: Tensor, plan: EdgePlan, weight: Tensor | None) -> Tensor:
@@ -155,7 +156,7 @@ class RelationalAttention(RelationalLayer):
         if self.mix is not None and self.attention_product is not None:
             scoring = replace(scoring, mix=self.mix.weight, bias=self.mix.bias, product_score=self.attention_product.weight)
         received, share = edge_attention(source, destination, scoring, plan, weight, across_relations=self.across_relations)
-        self._edge_score = share.mean(dim=-1)
+        self._edge_score = share
         return received
 
     @torch.no_grad()
@@ -233,6 +234,11 @@ class RelationalMean(RelationalLayer):
             for conv in received:
                 root.weight.add_(conv.lin_r.weight)
                 root.bias.add_(conv.lin_l.bias)
+
+
+def _by_type(score: Tensor, plan: EdgePlan) -> dict[EdgeType, Tensor]:
+    """Return the score of every edge by edge type, mean over heads where there are some: [num_edges] or [num_edges, heads]."""
+    return dict(zip(plan.edge_types, torch.split(score.mean(dim=-1) if score.dim() > 1 else score, plan.sizes), strict=True))
 
 
 def _shares(plan: EdgePlan, weight: Tensor | None) -> Tensor:
