@@ -14,9 +14,6 @@ from graphfuse.core.errors import InputError
 from graphfuse.core.schema import reverse_edge_type
 from graphfuse.core.tables import EdgeTable, Manifest, NodeTable, Rejection
 
-SAMPLE_TYPES: dict[str, Any] = {"sample_id": "str", "split": "str", "source_row": "int64"}
-"""Columns that every table of samples has."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
@@ -41,7 +38,7 @@ def convert_chunk(chunk: Manifest, recipe: Recipe, fitted: Fitted) -> Chunk:
     """
     # 1. Encode targets; what has no usable one need not be looked at further.
     y, keep, rejections = _targets(chunk, recipe, fitted)
-    kept = chunk.take(keep)
+    kept = chunk if keep.all() else chunk.take(keep)
     # 2. Cut and encode.
     nodes: dict[str, NodeTable] = {}
     for modality in recipe.modalities if len(kept) else ():
@@ -111,7 +108,8 @@ def _reversed(table: EdgeTable) -> EdgeTable:
 
 def _samples(kept: Manifest, recipe: Recipe, nodes: dict[str, NodeTable]) -> pd.DataFrame:
     source = kept.samples
-    columns: dict[str, Any] = {name: source[name].astype(kind).array for name, kind in SAMPLE_TYPES.items()}
+    columns: dict[str, Any] = {name: as_texts(source[name]).values.array for name in ("sample_id", "split")}
+    columns["source_row"] = source["source_row"].to_numpy(dtype=np.int64)
     columns |= {name: as_texts(source[name]).values.array for name in kept.target if name not in columns}
     if "sample_weight" in source:
         columns["sample_weight"] = source["sample_weight"].array
@@ -124,7 +122,7 @@ def _samples(kept: Manifest, recipe: Recipe, nodes: dict[str, NodeTable]) -> pd.
         present = counts[modality.node_type] > 0
         columns[name] = columns[name] | present if name in columns else present
     columns |= {f"num_{node_type}": count for node_type, count in counts.items()}
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, copy=False)
 
 
 def _without_content(kept: Manifest, recipe: Recipe, nodes: dict[str, NodeTable]) -> list[Rejection]:

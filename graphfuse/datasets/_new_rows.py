@@ -2,17 +2,19 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from graphfuse.core.columns import text_array
 from graphfuse.core.sockets import RowReader, Rows
 from graphfuse.core.tables import Manifest, Rejection
 from graphfuse.datasets.table import Table
 from graphfuse.reading.linked_rows import LinkedRows
-from graphfuse.reading.raw_table import RawTable, table_of_rows
+from graphfuse.reading.raw_table import table_of_rows
 from graphfuse.reading.rejecting import missing_columns
 from graphfuse.reading.settings import Format
+from graphfuse.reading.sources import Sources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,5 +72,6 @@ class NewRows(Table):
     def _is_new(self) -> bool:
         return True
 
-    def _splits(self, samples: pd.DataFrame, raw: RawTable, rejections: list[Rejection]) -> np.ndarray:
-        return np.full(len(samples), "", dtype=object)
+    def _canonical(self, samples: pd.DataFrame, keys: pd.Series, sources: Sources, rejections: list[Rejection]) -> dict[str, Any]:
+        """Return the canonical columns that the data has; new rows belong to no split."""
+        return {**super()._canonical(samples, keys, sources, rejections), "split": text_array([""] * len(samples))}

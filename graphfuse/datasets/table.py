@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from graphfuse.core.columns import with_columns
 from graphfuse.core.sockets import Dataset, RowReader
 from graphfuse.core.tables import Manifest, Rejection
 from graphfuse.reading.canonical import group_names, identify, name_conflicts, set_aside
@@ -117,16 +118,18 @@ class Table(Dataset):
         # 1. one row per sample
         frame, unjoined = join_tables(raw.frame, joins)
         rejections = [*raw.rejections, *sources.rejections, *self._absent_columns(frame), *unjoined]
-        samples = identify(raw, set_aside(frame, self._source_columns()), self.sample_id, rejections)
+        frame, ids = identify(raw, set_aside(frame, self._source_columns()), self.sample_id, rejections)
         # 2. canonical columns
-        samples = samples.assign(**self._canonical(samples, sources, rejections))
+        samples = with_columns(frame, self._canonical(frame, ids, sources, rejections))
         # 3. linked tables
         linked, unlinked = link_tables(samples, users, interactions, strangers=self._is_new())
         rejections += unlinked
         # 4. split and weigh
-        samples = samples.assign(split=self._splits(samples, raw, rejections)).reset_index(drop=True)
-        if self.weight is not None and not self._is_new():
-            samples = samples.assign(sample_weight=sample_weights(samples, self.weight))
+        if not self._is_new():
+            samples["split"] = self._splits(samples, raw, rejections)
+            if self.weight is not None:
+                samples["sample_weight"] = sample_weights(samples, self.weight)
+        samples.index = pd.RangeIndex(len(samples))
         return Manifest(samples=samples, linked=linked, root=sources.pictures, target=self._targets(samples), rejections=tuple(rejections))
 
     # Where the files are
@@ -219,14 +222,13 @@ class Table(Dataset):
         absent = [(f"rename.{new}", old) for new, old in self.rename.items() if new not in known]
         return missing_columns(absent, known, "the table")
 
-    def _canonical(self, samples: pd.DataFrame, sources: Sources, rejections: list[Rejection]) -> dict[str, pd.Series]:
-        """Return the canonical columns that the data has."""
-        keys = samples["sample_id"]
-        columns: dict[str, pd.Series] = {}
+    def _canonical(self, samples: pd.DataFrame, keys: pd.Series, sources: Sources, rejections: list[Rejection]) -> dict[str, Any]:
+        """Return the canonical columns that the data has; `keys` are the samples' ids."""
+        columns: dict[str, Any] = {"sample_id": keys, "source_row": samples.index.to_numpy(dtype=np.int64)}
         if self.user_id is not None and self.user_id in samples:
             columns["user_id"] = as_ids(samples[self.user_id])
         if self.time is not None and self.time in samples:
-            columns["time"] = pd.Series(read_times(samples, self.time, "samples", keys, rejections), index=samples.index)
+            columns["time"] = read_times(samples, self.time, "samples", keys, rejections)
         group = self._group()
         if group is not None and group.column in samples:
             columns["group"] = group_names(samples[group.column], group, keys, rejections)

@@ -10,6 +10,7 @@ from PIL.Image import Image as PILImage
 from pydantic import PositiveInt
 
 from graphfuse.core.cache import feature_key, open_cache
+from graphfuse.core.columns import text_array
 from graphfuse.core.sockets import Modality
 from graphfuse.core.tables import FloatArray, Manifest, NodeTable, State
 from graphfuse.modalities._boxes import given_boxes, grid_boxes
@@ -179,10 +180,9 @@ class Image(Modality):
 def _units(items: list[_Item]) -> pd.DataFrame:
     counts = [len(item.boxes) for item in items]
     boxes = np.concatenate([item.boxes for item in items]) if items else np.zeros((0, 4), dtype=np.float32)
-    return pd.DataFrame(
-        {
-            "path": pd.array(np.repeat(np.array([item.name for item in items], dtype=object), counts), dtype="str"),
-            "picture": np.repeat(np.array([item.position for item in items], dtype=np.int64), counts),
-            **{name: boxes[:, axis] for axis, name in enumerate(("x0", "y0", "x1", "y1"))},
-        }
-    )
+    columns = {
+        "path": text_array([item.name for item in items for _ in item.boxes]),
+        "picture": np.repeat(np.array([item.position for item in items], dtype=np.int64), counts),
+        **{name: boxes[:, axis] for axis, name in enumerate(("x0", "y0", "x1", "y1"))},
+    }
+    return pd.DataFrame(columns, copy=False)

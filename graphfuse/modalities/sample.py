@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
+from graphfuse.core.columns import as_texts, text_array
 from graphfuse.core.sockets import Modality
 from graphfuse.core.tables import Manifest, NodeTable, State
 from graphfuse.modalities._columns import Columns, ColumnSettings, require_columns
@@ -41,15 +42,15 @@ class Sample(ColumnSettings, Modality):
         require_columns(samples, self._columns.all, "samples", "modalities.sample")
         x, rejections = self._columns.features(samples, state)
         units = {
-            "sample_id": samples["sample_id"].astype("str").array,
-            "user_id": samples["user_id"].astype("str").array if "user_id" in samples else pd.array([""] * len(samples), dtype="str"),
+            "sample_id": as_texts(samples["sample_id"]).values.array,
+            "user_id": as_texts(samples["user_id"]).values.array if "user_id" in samples else text_array([""] * len(samples)),
             "time": samples["time"].to_numpy(dtype=np.float64) if "time" in samples else np.full(len(samples), np.nan),
         }
         return NodeTable(
             node_type=self.node_type,
             sample=np.arange(len(samples), dtype=np.int64),
             x=x,
-            units=pd.DataFrame(units),
+            units=pd.DataFrame(units, copy=False),
             rejections=rejections,
         )
 

@@ -13,24 +13,24 @@ from graphfuse.reading.rejecting import as_ids, reject
 from graphfuse.reading.settings import Group
 
 
-def identify(raw: RawTable, frame: pd.DataFrame, column: str | None, rejections: list[Rejection]) -> pd.DataFrame:
-    """Return the rows that have an id, with `sample_id` and `source_row`.
+def identify(raw: RawTable, frame: pd.DataFrame, column: str | None, rejections: list[Rejection]) -> tuple[pd.DataFrame, pd.Series]:
+    """Return the rows that have an id, and these ids.
 
     Raises:
         InputError: If an id stands in two rows, or no row is left.
     """
-    rows = frame.index.to_series()
-    ids = as_ids(frame[column]) if column is not None else rows.astype("str")
-    frame = frame.assign(sample_id=ids, source_row=rows.astype(np.int64))
-    empty = (ids == "").to_numpy(dtype=bool)
-    rule = "A sample must have an id (row {value} has none). Fill it in to use the row."
-    rejections += reject(empty, "samples", ids, rows, column=column or "", reason="empty_id", detail=rule, dropped=True)
-    frame = frame[~empty] if empty.any() else frame
-    _check_unique(raw, frame["sample_id"])
-    if frame.empty:
+    ids = as_ids(frame[column]) if column is not None else frame.index.to_series().astype("str")
+    empty = np.asarray(ids.array == "", dtype=bool)
+    if empty.any():
+        rule = "A sample must have an id (row {value} has none). Fill it in to use the row."
+        rows = frame.index.to_series()
+        rejections += reject(empty, "samples", ids, rows, column=column or "", reason="empty_id", detail=rule, dropped=True)
+        frame, ids = frame[~empty], ids[~empty]
+    _check_unique(raw, ids)
+    if not len(ids):
         first = f" The first was left out: {rejections[0].detail}" if rejections else " Add rows to it."
         raise InputError(f"A table must have rows that can be used ({raw.origin[0][0]} has none).{first}")
-    return frame
+    return frame, ids
 
 
 def _check_unique(raw: RawTable, ids: pd.Series) -> None:

@@ -3,18 +3,19 @@
 Every scalar cell becomes text, so that the same rows give the same frame in any format; lists stay lists.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from graphfuse.core.columns import as_texts, clean_name, clean_text
+from graphfuse.core.columns import clean_name, clean_text, text_cells
 from graphfuse.core.errors import InputError
 from graphfuse.core.sockets import Rows
 from graphfuse.core.tables import Rejection
@@ -60,7 +61,7 @@ def read_tables(paths: Iterable[Path], format: str | None, table: str, rename: M
     first = 0
     for path in paths:
         raw = read_table(path, format, table, first)
-        frames.append(_renamed(raw.frame, rename or {}, path))
+        frames.append(raw.frame.set_axis(_renamed(list(raw.frame.columns), rename or {}, path), axis=1) if rename else raw.frame)
         rejections += raw.rejections
         origin += raw.origin
         first += raw.num_rows
@@ -80,18 +81,19 @@ def table_of_rows(rows: Rows, table: str = "samples", rename: Mapping[str, str] 
         InputError: If column names repeat.
     """
     place = Path("the rows given")
-    frame = rows.astype(object).reset_index(drop=True) if isinstance(rows, pd.DataFrame) else _frame_of_objects([dict(row) for row in rows])
-    names = _checked_names([str(name) for name in frame.columns], place)
-    raw = _numbered(place, frame.set_axis(names, axis=1), range(len(frame)), len(frame), [], table, 0)
-    return replace(raw, frame=_filled(_renamed(raw.frame, rename or {}, place)))
+    if isinstance(rows, pd.DataFrame):
+        num_rows, columns = len(rows), [(name, column.tolist()) for name, column in rows.items()]
+    else:
+        given = [dict(row) for row in rows]
+        num_rows, columns = len(given), list(_columns_of(given).items())
+    names = _renamed(_checked_names([str(name) for name, _ in columns], place), rename or {}, place)
+    cells = dict(zip(names, (cells for _, cells in columns), strict=True))
+    return _numbered(place, cells, range(num_rows), num_rows, [], table, 0)
 
 
-def _renamed(frame: pd.DataFrame, rename: Mapping[str, str], path: Path) -> pd.DataFrame:
-    present = {old: new for new, old in rename.items() if old in frame.columns}
-    if not present:
-        return frame
-    names = [present.get(name, name) for name in frame.columns]
-    return frame.set_axis(_checked_names(names, path), axis=1)
+def _renamed(names: list[str], rename: Mapping[str, str], path: Path) -> list[str]:
+    present = {old: new for new, old in rename.items() if old in names}
+    return _checked_names([present.get(name, name) for name in names], path) if present else names
 
 
 def read_table(path: Path, format: str | None = None, table: str = "samples", first: int = 0) -> RawTable:
@@ -139,8 +141,12 @@ def _read_jsonl(path: Path, text: str, table: str, first: int) -> RawTable:
 
 
 def _frame_of_objects(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(_columns_of(rows), index=range(len(rows)), dtype=object)
+
+
+def _columns_of(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
     names = dict.fromkeys(name for row in rows for name in row)
-    return pd.DataFrame({name: [row.get(name) for row in rows] for name in names}, index=range(len(rows)), dtype=object)
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _read_parquet(path: Path, table: str, first: int) -> RawTable:
@@ -151,8 +157,8 @@ def _read_parquet(path: Path, table: str, first: int) -> RawTable:
         raise InputError(f"{path.name} must be a whole Parquet file ({str(error)[:80]}). Write it again, or set `format`.") from error
     names = _checked_names(content.column_names, path)
     columns = {name: _arrow_column(column) for name, column in zip(names, content.columns, strict=True)}
-    frame = pd.DataFrame(columns, index=range(content.num_rows))
-    return _numbered(path, frame, range(first, first + len(frame)), len(frame), [], table, first)
+    num_rows = content.num_rows
+    return _numbered(path, _cells(columns), range(first, first + num_rows), num_rows, [], table, first)
 
 
 def _arrow_column(column: "pa.ChunkedArray") -> pd.Series:
@@ -186,7 +192,12 @@ def _collect(
             row += 1
         frames.append(build(good))
     frame = _filled(pd.concat(frames, ignore_index=True)) if frames else build([])
-    return _numbered(path, frame, numbers, row - first, rejections, table, first)
+    return _numbered(path, _cells(dict(frame.items())), numbers, row - first, rejections, table, first)
+
+
+def _cells(columns: Mapping[Any, pd.Series]) -> dict[str, Any]:
+    """Return each column's cells: an array of texts, or a list of anything."""
+    return {str(name): column.tolist() if column.dtype == object else column.array for name, column in columns.items()}
 
 
 def _blocks(records: Iterable[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]:
@@ -196,13 +207,22 @@ def _blocks(records: Iterable[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]
 
 
 def _numbered(
-    path: Path, frame: pd.DataFrame, rows: Iterable[int], num_rows: int, rejections: list[Rejection], table: str, first: int
+    path: Path, columns: dict[str, Any], rows: Sequence[int], num_rows: int, rejections: list[Rejection], table: str, first: int
 ) -> RawTable:
-    """Return the table with its row numbers as index and every scalar cell as text."""
-    index = pd.Index(list(rows), dtype="int64")
+    """Return the table with its row numbers as index and every scalar cell as text.
+
+    Args:
+        path: The file.
+        columns: Arrays of texts, and lists of cells that may be anything.
+        rows: Number of each row.
+        num_rows: Rows in the file, bad ones counted.
+        rejections: What could not be read.
+        table: The name of the table in rejections.
+        first: Number of the first row.
+    """
+    index = pd.RangeIndex(rows) if isinstance(rows, range) else pd.Index(rows, dtype="int64")
     cleaned: list[Rejection] = []
-    columns = {str(name): column for name, column in frame.items()}
-    for name in [name for name, column in columns.items() if column.dtype == object]:
+    for name in [name for name, cells in columns.items() if isinstance(cells, list)]:
         columns[name], changed = _text_or_lists(columns[name])
         if not changed.any():
             continue
@@ -210,17 +230,20 @@ def _numbered(
         cleaned += [
             Rejection(table=table, row=row, key="", column=name, reason="broken_character", detail=detail) for row in index[changed]
         ]
-    frame = pd.DataFrame({name: column.array for name, column in columns.items()}, index=index)
+    frame = pd.DataFrame(columns, index=index, copy=False)
     return RawTable(frame=frame, num_rows=num_rows, rejections=(*rejections, *cleaned), origin=((path.name, first),))
 
 
-def _text_or_lists(column: pd.Series) -> tuple[pd.Series, Any]:
-    """Return a column as text; lists and mappings in it stay as they are."""
-    nested = np.fromiter((isinstance(cell, list | dict) for cell in column), dtype=bool, count=len(column))
-    texts = as_texts(column.where(~nested, None) if nested.any() else column)
-    if not nested.any():
-        return texts.values, texts.cleaned
-    return texts.values.astype(object).where(~nested, column.map(_clean_nested)), texts.cleaned
+def _text_or_lists(cells: list[Any]) -> tuple[Any, npt.NDArray[np.bool_]]:
+    """Return a column as text, and which cells had to be cleaned; lists and mappings in it stay as they are."""
+    nested = [row for row, cell in enumerate(cells) if isinstance(cell, list | dict)]
+    if not nested:
+        return text_cells(cells)
+    texts, changed = text_cells(None if isinstance(cell, list | dict) else cell for cell in cells)
+    mixed = texts.to_numpy(dtype=object)
+    for row in nested:
+        mixed[row] = _clean_nested(cells[row])
+    return mixed, changed
 
 
 def _clean_nested(cell: Any) -> Any:

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow.compute as pc
 
-from graphfuse.core.columns import as_texts
+from graphfuse.core.columns import arrow_texts, as_texts
 from graphfuse.core.errors import InputError, suggest
 from graphfuse.core.tables import Rejection
 
@@ -49,10 +50,11 @@ def reject(
 def as_ids(column: pd.Series) -> pd.Series:
     """Return ids as text, byte for byte but for Unicode composition (NFC); an id of blanks only is empty."""
     texts = as_texts(column).values
-    if not bool(texts.str.isascii().all()):
+    arrow = arrow_texts(texts)  # asked directly, since pandas takes longer to pass a question on than a few rows to be answered
+    if not pc.all(pc.string_is_ascii(arrow), min_count=0).as_py():
         texts = texts.map(lambda text: unicodedata.normalize("NFC", text)).astype("str")
-    blank = texts.str.isspace()
-    return texts.mask(blank, "") if blank.any() else texts
+        arrow = arrow_texts(texts)
+    return texts.mask(texts.str.isspace(), "") if pc.any(pc.utf8_is_space(arrow), min_count=0).as_py() else texts
 
 
 def missing_columns(wanted: Iterable[tuple[str, str]], known: Iterable[str], where: str) -> list[str]:

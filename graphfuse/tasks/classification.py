@@ -12,7 +12,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from graphfuse.core.columns import as_texts
+from graphfuse.core.columns import as_texts, text_array
 from graphfuse.core.errors import InputError
 from graphfuse.core.schema import TargetKind, TargetSchema
 from graphfuse.core.sockets import Task
@@ -92,10 +92,9 @@ class Classification(Task):
     def predictions(self, logits: Tensor, schema: TargetSchema) -> pd.DataFrame:
         """Return `prediction` (a class name) and `probability_<class>`."""
         probability = logits.double().softmax(dim=-1).numpy()
-        names = np.array(schema.classes, dtype=object)
-        columns: dict[str, Any] = {"prediction": pd.array(names[probability.argmax(axis=1)], dtype="str")}
+        columns: dict[str, Any] = {"prediction": text_array([schema.classes[place] for place in probability.argmax(axis=1).tolist()])}
         columns |= {f"probability_{name}": probability[:, index] for index, name in enumerate(schema.classes)}
-        return pd.DataFrame(columns)
+        return pd.DataFrame(columns, copy=False)
 
     def metrics(self, logits: Tensor, y: Tensor, schema: TargetSchema) -> dict[str, float]:
         """Return the metrics over the rows that have a class; what one class alone leaves undefined is left out."""

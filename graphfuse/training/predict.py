@@ -47,7 +47,8 @@ def collect(networks: Sequence[FusionNetwork], batches: Iterable[Batch]) -> Outp
     logits: list[list[Tensor]] = [[] for _ in networks]
     positions, targets = [], []
     for network in networks:
-        network.eval()
+        if network.training:  # to say so to every part takes as long as a small layer
+            network.eval()
     with torch.no_grad():
         for batch in batches:
             for network, found in zip(networks, logits, strict=True):
@@ -89,8 +90,8 @@ def predict_batches(run: Run, batches: Iterable[Batch], samples: pd.DataFrame) -
 
 def prediction_table(task: Task, target: TargetSchema, samples: pd.DataFrame, outputs: Outputs) -> pd.DataFrame:
     """Return the outputs as a table; the targets are those of the input, as text."""
-    samples = samples.iloc[outputs.positions.numpy()].reset_index(drop=True)
-    known = [name for name in target.columns if name in samples.columns]
-    targets = samples[known].set_axis(["target"] if len(target.columns) == 1 and known else [f"target_{name}" for name in known], axis=1)
+    positions = outputs.positions.numpy()
+    known = {"target" if len(target.columns) == 1 else f"target_{name}": name for name in target.columns if name in samples}
+    columns = {title: samples[name].array.take(positions) for title, name in {"sample_id": "sample_id", **known}.items()}
     predictions = task.predictions(task.combine(outputs.logits), target)
-    return pd.concat([samples[["sample_id"]], targets, predictions], axis=1)
+    return pd.DataFrame({**columns, **{name: column.array for name, column in predictions.items()}}, copy=False)
