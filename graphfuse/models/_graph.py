@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal, cast
 
+import torch
 from annotated_types import Ge, Lt
 from torch import Tensor, nn
 from torch_geometric.data import Batch
@@ -97,7 +98,11 @@ class GraphFusion(FusionModule):
         scores: list[Mapping[EdgeType, Tensor]] = []
         for layer, norm in zip(self.layers, cast("Iterable[nn.ModuleDict]", self.norms), strict=True):
             received, score = layer(x_dict, edge_index_dict, weights, return_edge_scores=True)
-            x_dict = {name: norm[name](x + self.dropout(received[name].relu())) if name in received else x for name, x in x_dict.items()}
+            # the sums of all types at once: a batch of few samples waits for the number of steps
+            before = torch.cat([x_dict[name] for name in received])
+            after = before + self.dropout(torch.cat(list(received.values())).relu())
+            parts = zip(received, torch.split(after, [x.size(0) for x in received.values()]), strict=True)
+            x_dict = {**x_dict, **{name: norm[name](part) for name, part in parts}}
             scores.append(score)
         return Passed(x_dict=x_dict, edge_scores=mean_scores(scores))
 
