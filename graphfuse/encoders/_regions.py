@@ -62,11 +62,16 @@ def same_alone(run: Run, size: int) -> bool:
 
     The order of its sums follows from shapes, not from what is summed, so that what holds for noise holds for every picture.
     """
-    draw = torch.Generator().manual_seed(0)
-    pixels = torch.randn(BATCH["cpu"], 3, size, size, generator=draw).contiguous(memory_format=torch.channels_last)
+    pixels = noise(size)
     with torch.inference_mode():
         together = run(pixels)
         return all(torch.equal(run(pixels[place : place + 1])[0], together[place]) for place in (0, BATCH["cpu"] - 1))
+
+
+def noise(size: int) -> Tensor:
+    """Return a batch of pictures that show nothing, to try networks on.  [batch, 3, size, size]."""
+    draw = torch.Generator().manual_seed(0)
+    return torch.randn(BATCH["cpu"], 3, size, size, generator=draw).contiguous(memory_format=torch.channels_last)
 
 
 def square(picture: "Image", size: int, box: FloatArray | None = None) -> FloatArray:

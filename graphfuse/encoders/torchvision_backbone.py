@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,10 @@ from torchvision.models import get_model, get_model_weights, list_models
 from graphfuse.core.errors import InputError, suggest
 from graphfuse.core.sockets import ImageEncoder
 from graphfuse.core.tables import FloatArray
+from graphfuse.encoders._convolution import freeze_convolutions
 from graphfuse.encoders._device import Device, place, usable
 from graphfuse.encoders._folder import file_digest
-from graphfuse.encoders._regions import BATCH, IMAGENET_MEAN, IMAGENET_STD, batches, pool_boxes, same_alone, square
+from graphfuse.encoders._regions import BATCH, IMAGENET_MEAN, IMAGENET_STD, batches, noise, pool_boxes, same_alone, square
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -68,8 +69,7 @@ class TorchvisionBackbone(ImageEncoder):
     def encode(self, pictures: "Sequence[Image]", boxes: Sequence[FloatArray]) -> list[FloatArray]:
         """Return one array [num_boxes, channels] per RGB picture; a picture's vectors do not depend on the other pictures."""
         device = usable(self.device)
-        network = _load(self.model, self.weights, self.identity(), device)
-        layer = _probe(self.model, self.size)[0]
+        network, layer = _load(self.model, self.weights, self.identity(), self.size, device), _probe(self.model, self.size)[0]
         tiles = [square(picture, self.size) for picture in pictures]
         alone = device.type == "cpu" and len(tiles) % BATCH["cpu"] > 0 and _same_alone(network, layer, self.size, torch.get_num_threads())
         maps = batches(tiles, IMAGENET_MEAN, IMAGENET_STD, lambda pixels: _map(network, layer, pixels), device, alone=alone)
@@ -143,7 +143,7 @@ def _build(model: str) -> nn.Module:
 
 
 @lru_cache(maxsize=1)
-def _load(model: str, weights: str | None, identity: str, device: torch.device) -> nn.Module:
+def _load(model: str, weights: str | None, identity: str, size: int, device: torch.device) -> nn.Module:
     """Return the frozen network; `identity` makes a changed file a new one."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -160,7 +160,10 @@ def _load(model: str, weights: str | None, identity: str, device: torch.device) 
         lacking = [name for name in result.missing_keys if not name.startswith(HEADS)] + result.unexpected_keys
         if lacking:
             raise InputError(f"weights must fit {model} (got '{weights[-40:]}': {lacking[0]} does not). Name the model they belong to.")
-    return network.requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+    network = network.requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+    if device.type == "cpu":
+        freeze_convolutions(network, partial(_map, network, _probe(model, size)[0]), noise(size)[:1])
+    return network
 
 
 def _read_weights(model: str, weights: str) -> dict[str, Any]:

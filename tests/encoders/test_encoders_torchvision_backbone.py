@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torchvision.models import VisionTransformer, get_model
 
 from graphfuse.core.errors import ConfigError, InputError
+from graphfuse.encoders._convolution import FrozenConvolution, freeze_convolutions
 from graphfuse.encoders._regions import BATCH, batches, same_alone
 from graphfuse.encoders.torchvision_backbone import _map
 
@@ -122,3 +123,27 @@ def test_pictures_of_an_unfinished_batch_go_alone_only_where_that_changes_no_bit
         assert seen == sizes
     assert same_alone(lambda pixels: pixels * 2, size=4)
     assert not same_alone(lambda pixels: pixels + pixels.mean(dim=0), size=4)  # sees its neighbours
+
+
+def noise_of(network, size):
+    x = torch.randn(3, 3, size, size).contiguous(memory_format=torch.channels_last)
+    return x, lambda pixels: _map(network, "layer4", pixels)
+
+
+def test_large_convolutions_are_laid_out_anew_and_say_the_same_to_the_last_bit():
+    network = get_model("resnet18", weights=None).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    x, run = noise_of(network, 64)
+    expected = run(x)
+    freeze_convolutions(network, run, x[:1])
+    assert sum(isinstance(layer, FrozenConvolution) for layer in network.modules()) in (0, 4)  # 0 where a library sums in another order
+    assert torch.equal(run(x), expected)
+
+
+def test_a_network_that_would_say_something_else_keeps_its_convolutions(monkeypatch):
+    network = get_model("resnet18", weights=None).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    x, run = noise_of(network, 64)
+    expected = run(x)
+    monkeypatch.setattr(FrozenConvolution, "forward", lambda layer, given: torch.nn.functional.conv2d(given, layer.weight.to_dense()) * 1.5)
+    freeze_convolutions(network, run, x[:1])
+    assert not any(isinstance(layer, FrozenConvolution) for layer in network.modules())
+    assert torch.equal(run(x), expected)
