@@ -140,16 +140,19 @@ class _Gradients:
             self.weight[block.edges] = (self._unit[block.edges] * apart).sum(dim=1)
         # 2. The additive score.  [n, channels]
         self.attention.index_add_(0, block.relation, _times(functional.leaky_relu(edges.joint, SLOPE), of_score))
-        of_joint = torch.ops.aten.leaky_relu_backward(_times(edges.attention, of_score), edges.joint, SLOPE, False)
+        # written where they are wanted, without a copy to join the halves of a row
+        of_source, of_ends = self.source[block.edges], edges.joint.new_empty(share.size(0), self.destination.size(1))
+        channels = edges.joint.size(1)
+        of_joint = of_ends[:, :channels]
+        torch.ops.aten.leaky_relu_backward.grad_input(_times(edges.attention, of_score), edges.joint, SLOPE, False, grad_input=of_joint)
         # 3. The message and its product term.  [n, channels]
         of_message = _times(arrived, share)
-        of_value, of_ends = of_message + of_joint, of_joint
+        torch.add(of_message, of_joint, out=of_source[:, :channels])
         if edges.product is not None:
             of_pair = self._product(edges, of_message, of_score)
             key, query = edges.ends
-            of_value = torch.cat([of_value, of_pair * query], dim=1)
-            of_ends = torch.cat([of_joint, of_pair * key], dim=1)
-        self.source[block.edges] = of_value
+            torch.mul(of_pair, query, out=of_source[:, channels:])
+            torch.mul(of_pair, key, out=of_ends[:, channels:])
         self.destination[block.slots] = add_up(of_ends, block.by_slot)
 
     def _product(self, edges: _Edges, of_message: Tensor, of_score: Tensor) -> Tensor:

@@ -53,3 +53,10 @@ def test_no_rows_at_all_are_zeros() -> None:
     none = Groups(torch.zeros(0, dtype=torch.int64), 2)
     assert total(torch.zeros(0, 3), none).tolist() == [[0.0] * 3] * 2
     assert take(torch.zeros(2, 3), none).shape == (0, 3)
+
+
+@pytest.mark.parametrize("num_groups", [2**16, 2**16 + 1])
+def test_many_groups_are_ordered_as_few_are(num_groups: int) -> None:
+    index = torch.randint(num_groups, (500,), generator=torch.Generator().manual_seed(0)).repeat(2)
+    index[0] = num_groups - 1
+    assert torch.equal(Groups(index, num_groups).order, torch.argsort(index, stable=True))
