@@ -13,7 +13,7 @@ import pyarrow as pa
 from safetensors.numpy import save
 
 from graphfuse.core.errors import IntegrityError
-from graphfuse.core.files import write_bytes
+from graphfuse.core.files import read_once, write_bytes
 from graphfuse.core.tables import State
 
 DTYPES = {
@@ -42,8 +42,12 @@ def write_arrays(path: Path, arrays: State) -> None:
     write_bytes(path, save({name: np.array(array, order="C", copy=None) for name, array in sorted(arrays.items())}))
 
 
-def map_file(path: Path) -> pa.Buffer:
+def map_file(path: Path, *, once: bool = False) -> pa.Buffer:
     """Return the content of a file as mapped memory; nothing is read until used.
+
+    Args:
+        path: The file.
+        once: It is not needed again soon: where memory is short, the system had better keep other files.
 
     Raises:
         IntegrityError: If the file is missing, empty or cannot be read.
@@ -51,6 +55,8 @@ def map_file(path: Path) -> pa.Buffer:
     try:
         # mmap.mmap would keep each file open, and a process may have some thousand files open at most
         with pa.memory_map(str(path)) as file:
+            if once:
+                read_once(file.fileno())
             return file.read_buffer()
     except (OSError, ValueError) as error:  # ValueError: a path that is not text
         raise IntegrityError(f"{path} must be a readable file ({error}). Repeat the command that made it.") from error

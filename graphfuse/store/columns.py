@@ -53,7 +53,7 @@ def open_shard(
         number: The shard.
         entities: Features of the shared node types.
         check: Whether checksum, pointers and indices are checked, or only the header.
-        whole: All of it will be used: read it from first to last.
+        whole: All of it will be used, and then others: read it from first to last.
 
     Raises:
         IntegrityError: If the file is not as it was written.

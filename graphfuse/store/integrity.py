@@ -22,15 +22,15 @@ def verified(folder: Path, name: str, files: Mapping[str, Any], *, check: bool =
         name: The file, relative to the store.
         files: Entries of `index.json`: name -> `{"sha256", "xxh3_128", "bytes"}`.
         check: False checks the size only.
-        whole: Read the file from first to last, whether its checksum is known or not: a disk gives bytes faster so than where
-            they are touched in mapped memory.
+        whole: The file is one of many that are used one after the other. It is read from first to last, whether its checksum is
+            known or not: a disk gives bytes faster so than where they are touched in mapped memory.
 
     Raises:
         IntegrityError: If the file is not listed, missing, cut short or changed.
         UnsafeError: If it leads out of the store.
     """
     path, key = _found(folder, name, files)
-    content = map_file(path)
+    content = map_file(path, once=whole)
     if check and (whole or key not in _CHECKED):
         if (checksum_file(path) if whole else checksum_bytes(memoryview(content))) != files[name]["xxh3_128"]:
             raise _changed(folder / name)
