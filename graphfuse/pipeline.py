@@ -68,12 +68,16 @@ def convert(
         InputError: If the data cannot be used, or `strict` and a part of it cannot.
     """
     from graphfuse.config import as_experiment
+    from graphfuse.conversion.ahead import import_ahead
+
+    if engine != "local":
+        raise ConfigError(f"--engine: must be local (got '{engine[:40]}'). For several processes of this machine add --workers N.")
+    if workers > 1:
+        import_ahead(experiment)  # before this process begins with the same heavy imports
     from graphfuse.conversion.recipe import Recipe
     from graphfuse.conversion.run import convert as convert_manifest
     from graphfuse.core.build import build
 
-    if engine != "local":
-        raise ConfigError(f"--engine: must be local (got '{engine[:40]}'). For several processes of this machine add --workers N.")
     loaded = as_experiment(experiment, overrides, allowed)
     recipe = Recipe.build(loaded)
     manifest = build("datasets", loaded.dataset.to_dict(), "dataset", loaded.allowed).manifest(loaded.folder)

@@ -16,7 +16,7 @@ from graphfuse.conversion.recipe import Recipe
 from graphfuse.conversion.shard import Job, convert_rows, convert_shard
 from graphfuse.core.build import build
 from graphfuse.core.errors import ConfigError, GraphfuseError, ResourceError
-from graphfuse.core.processes import Child, ForkServer
+from graphfuse.core.processes import Child, ForkServer, end_all
 from graphfuse.core.sockets import Plugin
 from graphfuse.core.tables import Manifest
 
@@ -84,7 +84,8 @@ def modules_of(recipe: Recipe) -> list[str]:
     plugins: list[Plugin] = [*recipe.modalities, *recipe.edges, recipe.task]
     sections = [getattr(plugin, "encoder", None) for plugin in recipe.modalities]
     encoders = [build("encoders", section, "encoder") for section in sections if isinstance(section, Mapping)]
-    return [type(plugin).__module__ for plugin in (*plugins, *encoders)]
+    late = [encoder.imports for encoder in encoders if encoder.imports]
+    return [*(type(plugin).__module__ for plugin in (*plugins, *encoders)), *late]
 
 
 @dataclass(kw_only=True)
@@ -123,8 +124,7 @@ class _Pool:
 
     def close(self) -> None:
         """End all workers at once; what they were writing stays behind as temporary files, which the next start removes."""
-        for worker in (*self._idle, *self._busy.values()):
-            worker.child.kill()
+        end_all([worker.child for worker in (*self._idle, *self._busy.values())])
 
     def _start(self, number: int, task: Task) -> None:
         worker = self._idle.pop() if self._idle else _Worker(child=self._server.start(_serve, self._job))

@@ -4,13 +4,14 @@ Processes come from a fork server (a clean process that has imported what they n
 with its threads, may hang, and importing torch anew takes seconds).
 """
 
+import gc
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from multiprocessing import connection, parent_process, process
+from multiprocessing import connection, forkserver, parent_process, process
 from typing import Any
 
 from graphfuse.core.errors import ResourceError
@@ -25,14 +26,21 @@ class Child:
 
     def kill(self) -> None:
         """End it at once; what it was writing stays behind as temporary files."""
-        self.process.kill()
-        self.close()
+        end_all([self])
 
     def close(self) -> int | None:
         """Wait for its end, and return its exit code: the negative number of the signal that killed it."""
         self.process.join()
         self.pipe.close()
         return self.process.exitcode
+
+
+def end_all(children: Sequence[Child]) -> None:
+    """End processes at once, and wait until all are gone; together, since giving back its memory takes each of them a while."""
+    for child in children:
+        child.process.kill()
+    for child in children:
+        child.close()
 
 
 class ForkServer:
@@ -46,12 +54,24 @@ class ForkServer:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(sorted({__name__, *preload}))
 
+    def run(self) -> None:
+        """Start the server itself now, rather than with its first process: it imports while this process does other work.
+
+        One that runs already stays as it is.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is left to this process here, too
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
     def start(self, function: Callable[..., None], *arguments: Any) -> Child:
         """Start `function(pipe, *arguments)`; Ctrl-C is left to this process, and the child ends with it.
 
         Raises:
             ResourceError: If it cannot be started.
         """
+        self.run()
         here, there = self._context.Pipe()
         started = self._context.Process(target=_serve, args=(there, dict(os.environ), function, arguments), daemon=True)
         started.start()
@@ -71,6 +91,7 @@ def _serve(
     pipe: "connection.Connection[Any, Any]", environment: dict[str, str], function: Callable[..., None], arguments: tuple[Any, ...]
 ) -> None:
     os.environ.update(environment)  # the fork server may have been started under another one
+    gc.freeze()  # collecting garbage writes to every object that came with the fork, and so copies all of that memory
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     pipe.send("ready")

@@ -69,6 +69,9 @@ class Dataset(Plugin):
 class TextEncoder(Plugin):
     """Texts and spans -> vectors; frozen and deterministic."""
 
+    imports: ClassVar[str] = ""
+    """A module that takes long to import and that only encoding needs: worker processes are given it ready."""
+
     @property
     @abstractmethod
     def channels(self) -> int:
@@ -89,6 +92,9 @@ class TextEncoder(Plugin):
 @dataclass(frozen=True, kw_only=True)
 class ImageEncoder(Plugin):
     """Pictures and boxes -> vectors; frozen and deterministic."""
+
+    imports: ClassVar[str] = ""
+    """A module that takes long to import and that only encoding needs: worker processes are given it ready."""
 
     @property
     @abstractmethod

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -32,6 +32,8 @@ class ClipImage(ImageEncoder):
     each picture once and projects the patches that lie in a box, averaged (Zhou et al., 2022, arXiv:2112.01071): fast, and
     rougher, since only the class token was trained to meet texts.
     """
+
+    imports: ClassVar[str] = "transformers.modeling_utils"
 
     model: str
     """A folder (relative to where the command runs), or a hub name (`owner/name`; HF_HUB_OFFLINE=1 allows only what is cached)."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ class ClipText(TextEncoder):
 
     A span longer than the model's limit (77 tokens for CLIP) is read in windows, whose vectors are averaged. Vectors have length 1.
     """
+
+    imports: ClassVar[str] = "transformers.modeling_utils"
 
     model: str
     """A folder (relative to where the command runs), or a hub name (`owner/name`; HF_HUB_OFFLINE=1 allows only what is cached)."""

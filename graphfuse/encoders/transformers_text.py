@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy.typing as npt
 import torch
@@ -32,6 +32,8 @@ class TransformersText(TextEncoder):
     A text longer than the model's limit is read in several windows, so that no span is lost. Code that a folder brings is
     never run; weights are read from safetensors only.
     """
+
+    imports: ClassVar[str] = "transformers.modeling_utils"
 
     model: str
     """A folder (relative to where the command runs), a hub name (`owner/name`; set HF_HUB_OFFLINE=1 to use only what was
