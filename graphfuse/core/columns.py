@@ -106,7 +106,7 @@ def as_texts(column: pd.Series) -> Texts:
     A lone surrogate, which no file format can hold, becomes U+FFFD.
     """
     if isinstance(column.dtype, pd.StringDtype):
-        filled = column.fillna("") if column.hasnans else column
+        filled = column.fillna("") if arrow_texts(column).null_count else column
         return Texts(values=filled if filled.dtype == TEXT else filled.astype("str"), cleaned=np.zeros(len(column), dtype=bool))
     values, changed = text_cells(column.astype(object))
     return Texts(values=pd.Series(values, index=column.index, name=column.name), cleaned=changed)
@@ -125,7 +125,7 @@ def text_array(texts: Sequence[str]) -> TextArray:
     Raises:
         UnicodeEncodeError: If one cannot be written as UTF-8 (`clean_text`).
     """
-    return TextArray(pa.array(texts, type=pa.large_string()), dtype=TEXT)
+    return TextArray(pa.array(texts, type=pa.large_string()), dtype=TEXT)  # type: ignore[call-arg]  # pandas' annotations lack it
 
 
 def cell_text(cell: Any) -> str:

@@ -1,6 +1,7 @@
 """Convolutions with weights that never change, laid out once as the processor likes them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,8 @@ class FrozenConvolution(nn.Module):
 
     def __init__(self, layer: nn.Conv2d) -> None:
         super().__init__()
-        self._way = [list(layer.padding), list(layer.stride), list(layer.dilation), layer.groups]
-        self.weight = torch._C._nn.mkldnn_reorder_conv2d_weight(layer.weight.detach().to_mkldnn(), *self._way)  # type: ignore[attr-defined]
+        self._way: list[Any] = [list(layer.padding), list(layer.stride), list(layer.dilation), layer.groups]
+        self.weight = torch._C._nn.mkldnn_reorder_conv2d_weight(layer.weight.detach().to_mkldnn(), *self._way)
         self.bias = layer.bias
 
     def forward(self, x: Tensor) -> Tensor:

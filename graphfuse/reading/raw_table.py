@@ -220,7 +220,7 @@ def _numbered(
         table: The name of the table in rejections.
         first: Number of the first row.
     """
-    index = pd.RangeIndex(rows) if isinstance(rows, range) else pd.Index(rows, dtype="int64")
+    index = pd.RangeIndex(rows) if isinstance(rows, range) else pd.Index(np.asarray(rows, dtype=np.int64))
     cleaned: list[Rejection] = []
     for name in [name for name, cells in columns.items() if isinstance(cells, list)]:
         columns[name], changed = _text_or_lists(columns[name])

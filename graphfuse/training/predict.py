@@ -94,4 +94,5 @@ def prediction_table(task: Task, target: TargetSchema, samples: pd.DataFrame, ou
     known = {"target" if len(target.columns) == 1 else f"target_{name}": name for name in target.columns if name in samples}
     columns = {title: samples[name].array.take(positions) for title, name in {"sample_id": "sample_id", **known}.items()}
     predictions = task.predictions(task.combine(outputs.logits), target)
-    return pd.DataFrame({**columns, **{name: column.array for name, column in predictions.items()}}, copy=False)
+    columns |= {str(name): column.array for name, column in predictions.items()}
+    return pd.DataFrame(columns, copy=False)

@@ -1,8 +1,11 @@
-"""Files are listed with what tells them from any other, whole or in pieces."""
+"""Files are listed with what tells them from any other, whole or in pieces; names lead to files in their folder or nowhere."""
 
 import hashlib
 
-from graphfuse.core.files import PIECE, checksum_bytes, checksum_file, digest_file, file_entries
+import pytest
+
+from graphfuse.core.errors import UnsafeError
+from graphfuse.core.files import PIECE, checksum_bytes, checksum_file, digest_file, file_entries, inside
 
 
 def test_an_entry_holds_digest_checksum_and_size_of_a_file_of_several_pieces(tmp_path):
@@ -22,3 +25,27 @@ def test_digest_and_checksum_of_a_file_are_those_of_its_bytes(tmp_path):
     assert checksum_file(tmp_path / "empty") == "99aa06d3014798d86001c324468d497f"  # XXH3-128 of nothing, by its specification
     assert checksum_file(tmp_path / "long") == checksum_bytes(b"a" * (PIECE + 1))
     assert digest_file(tmp_path / "long") == hashlib.sha256(b"a" * (PIECE + 1)).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["a.txt", "./a.txt", "deep//a.txt", "deep/../a.txt", "link.txt", "folder-link/a.txt", "deep/up/a.txt"])
+def test_a_name_inside_its_folder_is_given_its_real_path_whatever_links_and_dots_it_goes_through(tmp_path, name):
+    (tmp_path / "root" / "deep").mkdir(parents=True)
+    (tmp_path / "root" / "a.txt").write_text("a")
+    (tmp_path / "root" / "deep" / "a.txt").write_text("deep")
+    (tmp_path / "root" / "link.txt").symlink_to(tmp_path / "root" / "a.txt")
+    (tmp_path / "root" / "folder-link").symlink_to(tmp_path / "root" / "deep")
+    (tmp_path / "root" / "deep" / "up").symlink_to("..")
+    (tmp_path / "alias").symlink_to(tmp_path / "root")
+    expected = (tmp_path / "root" / name).resolve()
+    assert inside(tmp_path / "root", name) == inside(tmp_path / "alias", name) == expected
+
+
+@pytest.mark.parametrize("name", ["../secret.txt", "deep/../../secret.txt", "out.txt", "out/secret.txt", "deep/out/secret.txt"])
+def test_a_name_that_leads_out_of_its_folder_is_refused_by_dots_and_by_links_alike(tmp_path, name):
+    (tmp_path / "root" / "deep").mkdir(parents=True)
+    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "root" / "out.txt").symlink_to(tmp_path / "secret.txt")
+    for place in (tmp_path / "root", tmp_path / "root" / "deep"):
+        (place / "out").symlink_to(tmp_path)
+    with pytest.raises(UnsafeError, match="may not leave"):
+        inside(tmp_path / "root", name)
