@@ -49,13 +49,13 @@ def collect(networks: Sequence[FusionNetwork], batches: Iterable[Batch]) -> Outp
     for network in networks:
         if network.training:  # to say so to every part takes as long as a small layer
             network.eval()
-    with torch.no_grad():
-        for batch in batches:
+    for batch in batches:
+        with torch.inference_mode():  # not around the batches: what is made within it cannot be learned from later
             for network, found in zip(networks, logits, strict=True):
                 found.append(network(batch).logits)
-            positions.append(batch.position)
-            if hasattr(batch, "y"):
-                targets.append(batch.y)
+        positions.append(batch.position)
+        if hasattr(batch, "y"):
+            targets.append(batch.y)
     y = torch.cat(targets) if targets else None
     return Outputs(logits=tuple(torch.cat(found) for found in logits), positions=torch.cat(positions), y=y)
 
