@@ -13,7 +13,7 @@ from graphfuse.nn.groups import Groups
 from graphfuse.nn.relay import Relay, make_relay
 
 EDGES_AT_ONCE = 4096
-"""Edges per block, whose tensors of 64 channels then take 1 MiB each."""
+"""Edges per block on a processor, whose tensors of 64 channels then take 1 MiB each; a GPU takes all at once."""
 
 
 class EdgePlan(Mapping[EdgeType, Tensor]):
@@ -80,12 +80,12 @@ class EdgePlan(Mapping[EdgeType, Tensor]):
         first, num_all = _offsets(self.num_nodes)
         ends = [[edge_type[end] for edge_type in self.edge_types] for end in (0, 2)]
         counts, offsets = (np.array([[found[name] for name in types] for types in ends]) for found in (self.num_nodes, first))
-        return make_relay(self.edge_index.cpu().numpy(), self.sizes, counts, offsets, num_all, self.edge_index.device)
+        return make_relay(self.edge_index, self.sizes, counts, offsets, num_all)
 
     @cached_property
     def by_destination(self) -> "SortedEdges":
         """The edges by destination, in blocks."""
-        return sorted_edges(self, EDGES_AT_ONCE)
+        return sorted_edges(self, sum(self.sizes) if self.edge_index.is_cuda else EDGES_AT_ONCE)
 
     @cached_property
     def shares(self) -> Tensor:

@@ -2,7 +2,7 @@
 
 A mean of projected neighbours is the projection of their mean, so the matrix product may come before the edges or after them.
 Each edge runs from its source to a *relay row* and on to its destination; the product is taken at the relay rows. Where three
-users wrote forty sentences, three rows are multiplied, in either direction.
+users wrote forty sentences, three rows are multiplied, in either direction. On a GPU, where products are cheap, it is the source.
 """
 
 from collections.abc import Sequence
@@ -42,8 +42,8 @@ class Relay:
     """Relay rows per relation."""
 
 
-def make_relay(ends: IntArray, sizes: Sequence[int], num_nodes: IntArray, offsets: IntArray, num_all: int, device: torch.device) -> Relay:
-    """Choose each relation's end, and lay out its steps.
+def make_relay(ends: Tensor, sizes: Sequence[int], num_nodes: IntArray, offsets: IntArray, num_all: int) -> Relay:
+    """Lay out the steps of all relations, where their edges lie.
 
     Args:
         ends: Source and destination of every edge within their types, relation after relation, [2, num_edges].
@@ -51,8 +51,32 @@ def make_relay(ends: IntArray, sizes: Sequence[int], num_nodes: IntArray, offset
         num_nodes: Number of nodes of each relation's source and destination type, [2, num_relations].
         offsets: First node of each relation's source and destination type, counted over all types, [2, num_relations].
         num_all: Number of nodes of all types.
-        device: Where the steps are wanted; they are laid out on the processor.
     """
+    if ends.is_cuda:  # where to count which end has fewer takes longer than the products that it saves
+        return _at_sources(ends, sizes, num_nodes, offsets, num_all)
+    return _at_smaller_ends(ends.numpy(), sizes, num_nodes, offsets, num_all)
+
+
+def _at_sources(ends: Tensor, sizes: Sequence[int], num_nodes: IntArray, offsets: IntArray, num_all: int) -> Relay:
+    """Take every node of a relation's source type for a relay row."""
+    rows = num_nodes[0]
+    first_row = np.cumsum(rows) - rows
+    node = np.arange(rows.sum()) + np.repeat(offsets[0] - first_row, rows)
+    node, from_row, to_node = (
+        torch.from_numpy(part).to(ends.device) for part in (node, np.repeat(first_row, sizes), np.repeat(offsets[1], sizes))
+    )
+    row, edge = torch.arange(node.numel(), device=ends.device), torch.arange(ends.size(1), device=ends.device)
+    return Relay(
+        first=Leg(
+            source=Groups(node, num_all), destination=Groups(row, row.numel(), ordered=True), edge=torch.full_like(row, edge.numel())
+        ),
+        second=Leg(source=Groups(ends[0] + from_row, row.numel()), destination=Groups(ends[1] + to_node, num_all), edge=edge),
+        sizes=rows.tolist(),
+    )
+
+
+def _at_smaller_ends(ends: IntArray, sizes: Sequence[int], num_nodes: IntArray, offsets: IntArray, num_all: int) -> Relay:
+    """Choose each relation's end."""
     # 1. Count, per relation and end, the nodes that have an edge; relay rows stand at the end with fewer.
     sides = [_Side(*each, sizes) for each in zip(ends, num_nodes, offsets, strict=True)]
     at_source = sides[0].reached <= sides[1].reached
@@ -67,7 +91,7 @@ def make_relay(ends: IntArray, sizes: Sequence[int], num_nodes: IntArray, offset
         node = np.concatenate([side.nodes[mine], side.node_of_edge[passing]])
         row = np.concatenate([first_row[relation] + side.numbers[mine], (np.repeat(first_row, sizes) + other.number_of_edge)[passing]])
         edge = np.concatenate([np.full(len(relation), ends.shape[1]), passing])
-        at_node, at_row, carried = (torch.from_numpy(part).to(device) for part in (node, row, edge))
+        at_node, at_row, carried = (torch.from_numpy(part) for part in (node, row, edge))
         legs.append((Groups(at_node, num_all), Groups(at_row, int(rows.sum())), carried))
     (node_from, row_to, sent), (node_to, row_from, passed) = legs
     return Relay(

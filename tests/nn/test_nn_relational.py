@@ -5,6 +5,7 @@ import torch
 from torch_geometric.nn import GATv2Conv, HeteroConv, MessagePassing, SAGEConv
 
 from graphfuse.core.errors import ConfigError
+from graphfuse.nn import relay
 from graphfuse.nn.plan import EdgePlan
 from graphfuse.nn.relational import RelationalAttention, RelationalMean
 
@@ -117,6 +118,20 @@ def test_relations_are_multiplied_at_the_end_with_fewer_nodes() -> None:
     wrote = torch.tensor([[0, 0, 0, 1, 1, 1], [0, 1, 2, 3, 4, 5]])
     plan = EdgePlan(kinds, counts, {kinds[0]: wrote, kinds[1]: wrote.flip(0)})
     assert plan.relay.sizes == [2, 2]
+
+
+def test_where_matrices_are_multiplied_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    x_dict, edges = toy_graph()
+    weights = {EDGE_TYPES[0]: torch.rand(9, generator=torch.Generator().manual_seed(1))}
+    torch.manual_seed(0)
+    layer = RelationalMean(8, 6, NODE_TYPES, EDGE_TYPES, product=False)
+    expected = layer(x_dict, edges, weights)
+    # what a GPU does
+    monkeypatch.setattr(relay, "_at_smaller_ends", lambda ends, *rest: relay._at_sources(torch.from_numpy(ends), *rest))
+    plan = EdgePlan(EDGE_TYPES, {"a": 5, "b": 4}, edges)
+    assert plan.relay.sizes == [5, 4, 5]
+    for name, value in layer(x_dict, plan, weights).items():
+        torch.testing.assert_close(value, expected[name])
 
 
 @pytest.mark.parametrize("seed", range(3))
