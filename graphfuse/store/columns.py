@@ -36,10 +36,8 @@ class Shard:
     y: npt.NDArray[Any] | None
 
     def extents(self, samples: IntArray) -> IntArray:
-        """Return first row and number of rows of samples per type, node types first.  [num_samples, 2, num_types]."""
-        extents = self.pointers.take(self.pointer_places + samples[:, None, None], mode="clip")
-        extents[:, 1] -= extents[:, 0]
-        return extents
+        """Return first row and end of samples per type, node types first.  [num_samples, 2, num_types]."""
+        return self.pointers.take(self.pointer_places + samples[:, None, None], mode="clip")
 
 
 def open_shard(

@@ -53,6 +53,7 @@ def gather(shards: Sequence[Shard], shard_of: IntArray, local: IntArray, ends: I
     bounds = np.searchsorted(shard_of, np.arange(len(shards) + 1), sorter=by_shard).tolist()
     parts = [(shard, local[by_shard[start:end]]) for shard, (start, end) in zip(shards, pairwise(bounds), strict=True)]
     extents = np.concatenate([shard.extents(samples) for shard, samples in parts])
+    extents[:, 1] -= extents[:, 0]
     asked = np.empty_like(by_shard)
     asked[by_shard] = np.arange(len(asked))
     starts, counts = extents[asked].transpose(1, 2, 0)  # [num_types, batch_size] each

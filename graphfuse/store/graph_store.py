@@ -158,21 +158,22 @@ class GraphStore:
         position = self._positions([i])[0]
         number = int(np.searchsorted(self._starts, position, side="right")) - 1
         kind = self.schema.node_types.index(node_type)
-        first, count = self._shard(number).extents(np.array([position - self._starts[number]]))[0, :, kind].tolist()
+        first, end = self._shard(number).extents(np.array([position - self._starts[number]]))[0, :, kind].tolist()
         name = units_file(node_type, self._index.shards[number]["number"])
-        if not count and name not in self._index.files:
+        if first == end and name not in self._index.files:
             return pd.DataFrame()
         if name not in self._frames:
             self._frames[name] = self._frame(name)
             if len(self._frames) > 2 * len(self.schema.node_types):  # the shard at hand and the one before
                 self._frames.popitem(last=False)
-        return self._frames[name].iloc[first : first + count].reset_index(drop=True)
+        return self._frames[name].iloc[first:end].reset_index(drop=True)
 
     def node_counts(self, node_type: str) -> IntArray:
         """Return how many nodes of a type each sample has on disk.  [num_samples]."""
         number = self.schema.node_types.index(node_type)
         sizes = np.diff(self._starts)
-        return np.concatenate([self._shard(shard).extents(np.arange(size))[:, 1, number] for shard, size in enumerate(sizes)])
+        extents = [self._shard(shard).extents(np.arange(size))[..., number] for shard, size in enumerate(sizes)]
+        return np.diff(np.concatenate(extents), axis=1)[:, 0]
 
     def state(self, name: str) -> State:
         """Return a fitted state, such as `modalities-0-text`."""
