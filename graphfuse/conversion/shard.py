@@ -91,9 +91,9 @@ def convert_shard(job: Job, number: int, chunk: Manifest, crashed: Sequence[int]
         )
         record["files"] |= record["shard"]["files"]
     names = part_files(number)
-    write_frame(job.folder / names[0], result.samples)
-    write_frame(job.folder / names[1], typed_rejections(result.rejections))
-    write_frame(job.folder / names[2], content_table(result.samples["split"], result.nodes))
+    contents = content_table(result.samples["split"], result.nodes)
+    for name, frame in zip(names, (result.samples, typed_rejections(result.rejections), contents), strict=True):
+        write_frame(job.folder / name, frame, lasting=False)  # gone when the store is whole; until then the journal has its digest
     record["files"] |= file_entries(job.folder, names)
     found, computed = cache_counts()
     return record | {"hits": found - hits, "misses": computed - misses}

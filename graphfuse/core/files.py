@@ -24,8 +24,13 @@ PIECE = 2**20
 """Bytes that are read at a time: they are still near the processor when they are used."""
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, *, lasting: bool = True) -> None:
     """Write a file atomically: temporary file beside it, flush, fsync, rename, fsync the folder.
+
+    Args:
+        path: The file.
+        content: All of it.
+        lasting: False leaves out both fsyncs: for what is digested before it is used again, and made anew if it is not whole.
 
     Raises:
         ResourceError: If the disk is full; the temporary file is removed.
@@ -37,12 +42,14 @@ def write_bytes(path: Path, content: bytes) -> None:
             with temporary.open("wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                if lasting:
+                    os.fsync(file.fileno())
             temporary.replace(path)
     except (OSError, ResourceError):
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if lasting:
+        sync_folder(path.parent)
 
 
 @contextmanager

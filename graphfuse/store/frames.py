@@ -11,8 +11,13 @@ from graphfuse.core.errors import InputError, IntegrityError
 from graphfuse.core.files import write_bytes
 
 
-def write_frame(path: Path, frame: pd.DataFrame) -> None:
+def write_frame(path: Path, frame: pd.DataFrame, *, lasting: bool = True) -> None:
     """Write a table atomically; the index is not kept.
+
+    Args:
+        path: The file.
+        frame: The table.
+        lasting: As for `write_bytes`.
 
     Raises:
         InputError: If a column mixes types that one Parquet column cannot hold.
@@ -25,7 +30,7 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
     buffer = io.BytesIO()
     # without checksums 9 of 10 flipped bits in a Parquet file go unnoticed
     pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, buffer.getvalue(), lasting=lasting)
 
 
 def read_frame(path: Path) -> pd.DataFrame:

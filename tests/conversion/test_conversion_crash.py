@@ -130,10 +130,10 @@ def test_a_torn_last_line_of_the_journal_is_done_again(tmp_path, monkeypatch):
     assert contents(folder) == contents(tmp_path / "whole")
 
 
-def test_a_shard_that_changed_after_it_was_written_is_done_again(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["shards/00001.safetensors", "parts/samples-00001.parquet", "parts/contents-00001.parquet"])
+def test_a_shard_that_changed_after_it_was_written_is_done_again(name, tmp_path, monkeypatch):
     folder = interrupted(tmp_path, monkeypatch)
-    shard = folder / "shards" / "00001.safetensors"
-    shard.write_bytes(shard.read_bytes()[:-1] + b"!")
+    (folder / name).write_bytes((folder / name).read_bytes()[:-1] + b"!")
     figures = run(folder)
     assert (figures["resumed_shards"], figures["redone_steps"]) == (1, 1)
     run(tmp_path / "whole")

@@ -1,11 +1,12 @@
 """Files are listed with what tells them from any other, whole or in pieces; names lead to files in their folder or nowhere."""
 
 import hashlib
+import os
 
 import pytest
 
 from graphfuse.core.errors import UnsafeError
-from graphfuse.core.files import PIECE, checksum_bytes, checksum_file, digest_file, file_entries, inside
+from graphfuse.core.files import PIECE, checksum_bytes, checksum_file, digest_file, file_entries, inside, write_bytes
 
 
 def test_an_entry_holds_digest_checksum_and_size_of_a_file_of_several_pieces(tmp_path):
@@ -49,3 +50,12 @@ def test_a_name_that_leads_out_of_its_folder_is_refused_by_dots_and_by_links_ali
         (place / "out").symlink_to(tmp_path)
     with pytest.raises(UnsafeError, match="may not leave"):
         inside(tmp_path / "root", name)
+
+
+@pytest.mark.parametrize(("lasting", "waits"), [(True, 2), (False, 0)])
+def test_only_what_must_last_waits_for_the_disk_and_both_leave_one_whole_file(lasting, waits, tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    write_bytes(tmp_path / "a" / "table", b"all of it", lasting=lasting)
+    assert len(synced) == waits
+    assert [(path.name, path.read_bytes()) for path in (tmp_path / "a").iterdir()] == [("table", b"all of it")]
