@@ -88,13 +88,14 @@ def convert(
 
 
 def inspect(store: str | Path, sample: str | None = None) -> Figures:
-    """Return what is in a store: types, counts, splits, what was not used; or the nodes and edges of one sample."""
+    """Return what is in a store, every file checked: types, counts, splits, what was not used; or the nodes and edges of one sample."""
     from graphfuse.conversion.finish import summarise
     from graphfuse.report.describe import describe_sample
     from graphfuse.store.graph_store import open_store
 
     opened = open_store(store)
     if sample is None:
+        opened.check()
         channels = dict(opened.schema.channels_by_node_type)
         return {"store": str(store), "channels": channels, "target": opened.target.to_json(), **summarise(opened.path)}
     return describe_sample(opened, sample)

@@ -16,7 +16,7 @@ def run(
     store: Annotated[Path, typer.Argument(help="Store folder.")],
     sample: Annotated[str | None, typer.Option("--sample", help="Show the graph of this sample id.")] = None,
 ) -> Figures:
-    """Show node and edge types, splits and what was not used; or the nodes and edges of one sample."""
+    """Check every file, and show node and edge types, splits and what was not used; or the nodes and edges of one sample."""
     from graphfuse import pipeline
 
     return pipeline.inspect(store, sample)

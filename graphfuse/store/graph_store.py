@@ -22,7 +22,7 @@ from graphfuse.store.columns import Shard, edge_ends, open_entities, open_shard
 from graphfuse.store.frames import read_frame
 from graphfuse.store.gather import Columns, gather
 from graphfuse.store.index import read_index
-from graphfuse.store.integrity import verified
+from graphfuse.store.integrity import check_digests, verified
 from graphfuse.store.layout import QUARANTINE, SAMPLES, shard_file, state_file, units_file
 from graphfuse.store.pyg import to_batch, to_sample
 from graphfuse.store.read_ahead import ReadAhead
@@ -184,6 +184,10 @@ class GraphStore:
     def states(self) -> tuple[str, ...]:
         """Names of the fitted states."""
         return tuple(sorted(Path(name).stem for name in self._index.files if name.startswith("state/")))
+
+    def check(self) -> None:
+        """Check every file by its SHA-256, some second per gigabyte; an IntegrityError names the first that is not as it was written."""
+        check_digests(self.path, self._index.files)
 
     def _positions(self, indices: npt.ArrayLike) -> IntArray:
         asked = np.asarray(indices)

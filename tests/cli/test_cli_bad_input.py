@@ -273,7 +273,9 @@ def test_every_verb_refuses_a_damaged_shard_and_convert_mends_it(line: Path, tmp
     says = ("00000.safetensors has changed since it was written", "Repeat convert")
     refused(*verbs_that_read(store, line, tmp_path)[number], code="E_INTEGRITY", says=says)
     if number == 0:
+        refused("inspect", store, code="E_INTEGRITY", says=says)
         assert answer("convert", line / "experiment.yaml", "--out", store)[0] == 0
+        assert answer("inspect", store)[0] == 0
         assert shard.read_bytes() == whole
 
 
