@@ -19,8 +19,8 @@ from graphfuse.core.tables import FloatArray
 from graphfuse.encoders._linear import freeze_linears
 from graphfuse.encoders._tokens import Window, first_position
 
-SIZES = (32, 64, 128, 256)
-"""Tokens of a pack. Larger ones are no faster, and a single row to predict needs a small one."""
+SIZES = (32, 48, 64, 80, 96, 128, 256)
+"""Tokens of a pack. Larger ones are no faster; a single row to predict, which fills none, needs one that is hardly larger than its text."""
 KINDS = ("bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "albert")
 """Models in which tokens meet in attention only, position ids say where they stand, and attention can be replaced."""
 ATTENTION = "graphfuse_packed"
