@@ -7,7 +7,6 @@ and one `take` per column and *run*: neighbours in the batch that come from the 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -143,7 +142,7 @@ def _take(
     if len(runs) > len(starts) // 4:  # hardly any neighbours: a slice per sample costs less than a `take` per run
         of = [sources[shard] for shard, start, end in runs for _ in range(start, end)]
         slices = map(slice, starts.tolist(), (starts + counts).tolist())
-        np.concatenate(list(map(getitem, of, slices)), out=out)
+        np.concatenate([source[rows] for source, rows in zip(of, slices, strict=True)], out=out)
         return
     rows, first = ragged_rows(starts, counts), exclusive_sums(counts)
     for shard, start, end in runs:

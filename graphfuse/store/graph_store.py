@@ -172,8 +172,8 @@ class GraphStore:
         """Return how many nodes of a type each sample has on disk.  [num_samples]."""
         number = self.schema.node_types.index(node_type)
         sizes = np.diff(self._starts)
-        extents = [self._shard(shard).extents(np.arange(size))[..., number] for shard, size in enumerate(sizes)]
-        return np.diff(np.concatenate(extents), axis=1)[:, 0]
+        extents = np.concatenate([self._shard(shard).extents(np.arange(size))[..., number] for shard, size in enumerate(sizes)])
+        return extents[:, 1] - extents[:, 0]
 
     def state(self, name: str) -> State:
         """Return a fitted state, such as `modalities-0-text`."""
