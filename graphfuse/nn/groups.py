@@ -4,6 +4,7 @@
 group after group: several times as fast as gathering and `index_add` (experiments/speed, work `pieces`).
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, cast
 
@@ -66,6 +67,14 @@ def _counted(index: IntArray, num_groups: int) -> IntArray:
         return np.argsort(index.astype(np.uint16), kind="stable")
     rows = len(index)
     return np.asarray(csr_array((np.arange(rows), index, np.array([0, rows])), shape=(1, num_groups)).tocsc().data)
+
+
+def repeated(values: Sequence[int] | IntArray, times: Sequence[int] | IntArray, device: torch.device) -> Tensor:
+    """Return each value as often as `times` says, [sum of times], laid out where it is wanted, since ways to a GPU are long."""
+    if device.type == "cpu":
+        return torch.from_numpy(np.repeat(np.asarray(values, dtype=np.int64), times))
+    few = torch.as_tensor(np.stack([values, times]), device=device)
+    return torch.repeat_interleave(few[0], few[1], output_size=int(np.sum(times)))
 
 
 def take(x: Tensor, groups: Groups) -> Tensor:

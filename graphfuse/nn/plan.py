@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from graphfuse.core.schema import EdgeType
-from graphfuse.nn.groups import Groups
+from graphfuse.nn.groups import Groups, repeated
 from graphfuse.nn.relay import Relay, make_relay
 
 EDGES_AT_ONCE = 4096
@@ -114,7 +114,7 @@ class EdgePlan(Mapping[EdgeType, Tensor]):
 
     def _per_edge(self, per_relation: Sequence[int]) -> Tensor:
         """Return each relation's number for every edge of it, [num_edges]."""
-        return torch.from_numpy(np.repeat(np.asarray(per_relation, dtype=np.int64), self.sizes)).to(self.edge_index.device)
+        return repeated(per_relation, self.sizes, self.edge_index.device)
 
 
 @dataclass(frozen=True, kw_only=True)

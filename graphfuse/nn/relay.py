@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from graphfuse.core.tables import IntArray
-from graphfuse.nn.groups import Groups, send
+from graphfuse.nn.groups import Groups, repeated, send
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,18 +59,16 @@ def make_relay(ends: Tensor, sizes: Sequence[int], num_nodes: IntArray, offsets:
 
 def _at_sources(ends: Tensor, sizes: Sequence[int], num_nodes: IntArray, offsets: IntArray, num_all: int) -> Relay:
     """Take every node of a relation's source type for a relay row."""
-    rows = num_nodes[0]
+    rows, device = num_nodes[0], ends.device
     first_row = np.cumsum(rows) - rows
-    node = np.arange(rows.sum()) + np.repeat(offsets[0] - first_row, rows)
-    node, from_row, to_node = (
-        torch.from_numpy(part).to(ends.device) for part in (node, np.repeat(first_row, sizes), np.repeat(offsets[1], sizes))
-    )
-    row, edge = torch.arange(node.numel(), device=ends.device), torch.arange(ends.size(1), device=ends.device)
+    row, edge = torch.arange(int(rows.sum()), device=device), torch.arange(ends.size(1), device=device)
+    node = row + repeated(offsets[0] - first_row, rows, device)
+    begin, end = (ends[side] + repeated(first, sizes, device) for side, first in enumerate((first_row, offsets[1])))
     return Relay(
         first=Leg(
             source=Groups(node, num_all), destination=Groups(row, row.numel(), ordered=True), edge=torch.full_like(row, edge.numel())
         ),
-        second=Leg(source=Groups(ends[0] + from_row, row.numel()), destination=Groups(ends[1] + to_node, num_all), edge=edge),
+        second=Leg(source=Groups(begin, row.numel()), destination=Groups(end, num_all), edge=edge),
         sizes=rows.tolist(),
     )
 
