@@ -81,8 +81,8 @@ def _parse(value: Mapping[str, Any]) -> StoreIndex:
         raise ValueError("entry of a file")
     if sum(shard["samples"] for shard in shards) != value["samples"]:
         raise ValueError("number of samples")
-    if len({json.dumps(shard["y"], sort_keys=True) for shard in shards}) > 1:
-        raise ValueError("targets of the shards differ in kind")
+    if len({json.dumps([shard["y"], shard["dtype"]], sort_keys=True) for shard in shards}) > 1:
+        raise ValueError("targets or features of the shards differ in kind")
     if not all(isinstance(value[key], dict) for key in ("files", "recipe", "digests")):
         raise ValueError("files, recipe and digests are objects")
     if not isinstance(value["weighted_edge_types"], list) or not set(value["weighted_edge_types"]) <= set(edge_names):

@@ -58,6 +58,16 @@ def test_batch_equals_pygs_batch_of_the_same_samples(counts_by_shard, data, dtyp
         assert_equal(example, sample)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize(
+    "asked", [[*range(12, 24), *range(12)], [i // 2 + i % 2 * 12 for i in range(24)]], ids=["side by side", "by turns"]
+)
+def test_samples_of_two_shards_are_the_same_whether_they_stand_side_by_side_or_by_turns(tmp_path, dtype, asked):
+    store = open_store(toy_store(tmp_path, [[[2, 1, 1], [0, 3, 2], [3, 0, 0]] * 4] * 2, dtype=dtype))
+
+    assert_equal(store.batch(asked), Batch.from_data_list([store.sample(i) for i in asked]))
+
+
 def test_batch_holds_what_was_written(tmp_path):
     store = open_store(toy_store(tmp_path, FULL, dtype="float32"))
 

@@ -150,6 +150,13 @@ def test_index_of_another_shape_is_an_error_for_people(folder, key, value):
             open_store(folder)
 
 
+def test_shards_of_different_element_types_are_refused(folder):
+    rewrite_index(folder, lambda index: index["shards"][1].update(dtype="float32"))
+
+    with pytest.raises(IntegrityError, match="targets or features of the shards differ in kind"):
+        open_store(folder)
+
+
 def test_node_type_that_names_another_folder_is_refused(folder):
     rewrite_index(folder, lambda index: index["schema"]["node_types"][0].update(name="../../text_span"))
 

@@ -1,4 +1,4 @@
-"""Opening a data set on disk and taking its first batch, digests checked, beside `torch.load` of a list and `InMemoryDataset`.
+"""Opening a data set on disk and taking its first batch, files checked, beside `torch.load` of a list and `InMemoryDataset`.
 
 Contestants run in this process, everything they read in the system's cache: what is compared is work, not the disk.
 """
@@ -51,7 +51,7 @@ def row(peer: str, shuffle: bool, num_samples: int, peer_samples: int, ours: Tim
         goal=1000,
         floor=12 if "list" in peer else 1,
         equal="x, edge_index, batch, ptr, y of every type of the first batch",
-        note=f"the peer was timed on {peer_samples:,} samples and its time multiplied; ours reads float16 and checks digests",
+        note=f"the peer was timed on {peer_samples:,} samples and its time multiplied; ours reads float16, and checks every file before its first use",
     )
 
 
