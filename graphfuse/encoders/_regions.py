@@ -60,12 +60,13 @@ def batches(
 def same_alone(run: Run, size: int) -> bool:
     """Return whether a network gives pictures of noise the same bits alone as in a batch.
 
-    The order of its sums follows from shapes, not from what is summed, so that what holds for noise holds for every picture.
+    The order of its sums follows from shapes, and from where in a product a row lies, not from what is summed: what holds for noise at
+    every place of a batch holds for every picture.
     """
     pixels = noise(size)
     with torch.inference_mode():
         together = run(pixels)
-        return all(torch.equal(run(pixels[place : place + 1])[0], together[place]) for place in (0, BATCH["cpu"] - 1))
+        return all(torch.equal(run(pixels[place : place + 1])[0], together[place]) for place in range(len(pixels)))
 
 
 def noise(size: int) -> Tensor:

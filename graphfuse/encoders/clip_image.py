@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -14,7 +15,7 @@ from graphfuse.core.tables import FloatArray
 from graphfuse.encoders._device import Device
 from graphfuse.encoders._dual import dual_channels, dual_identity, dual_network, projected
 from graphfuse.encoders._folder import read_settings
-from graphfuse.encoders._regions import batches, pool_boxes, square
+from graphfuse.encoders._regions import BATCH, batches, pool_boxes, same_alone, square
 from graphfuse.encoders._tokens import unit
 
 if TYPE_CHECKING:
@@ -57,13 +58,24 @@ class ClipImage(ImageEncoder):
         mean, std = _normalisation(folder)
         if self.regions == "patch":
             tiles = [square(picture, size) for picture in pictures]
-            maps = batches(tiles, mean, std, lambda pixels: _patches(network, pixels), network.device)
+            cpu = network.device.type == "cpu"
+            alone = cpu and len(tiles) % BATCH["cpu"] > 0 and _same_alone(network, size, torch.get_num_threads())
+            maps = batches(tiles, mean, std, partial(_patches, network), network.device, alone=alone)
             return [unit(pool_boxes(features, part)) for features, part in zip(maps, boxes, strict=True)]
         counts = [len(part) for part in boxes]
         tiles = [square(picture, size, box) for picture, part in zip(pictures, boxes, strict=True) for box in part]
         found = list(batches(tiles, mean, std, lambda pixels: projected(network.get_image_features(pixel_values=pixels)), network.device))
         vectors = unit(torch.stack(found).numpy()) if found else np.zeros((0, self.channels), dtype=np.float32)
         return np.split(vectors, np.cumsum(counts)[:-1]) if counts else []
+
+
+@lru_cache(maxsize=1)
+def _same_alone(network: Any, size: int, _threads: int) -> bool:
+    """Return whether the patches of a picture alone have the same bits as in a batch, on so many threads; tried once.
+
+    A crop's vector has not: the product that makes it of one row is another than that of eight.
+    """
+    return same_alone(partial(_patches, network), size)
 
 
 def _patches(network: Any, pixels: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ class TorchvisionBackbone(ImageEncoder):
 def _same_alone(network: nn.Module, layer: str, size: int, _threads: int) -> bool:
     """Return whether the network, on so many threads, gives a picture alone the same bits as in a batch.
 
-    Tried once, which takes ten pictures' time.
+    Tried once, which takes sixteen pictures' time.
     """
     return same_alone(lambda pixels: _map(network, layer, pixels), size)
 

@@ -83,5 +83,6 @@ def set_aside(frame: pd.DataFrame, source_of: Mapping[str, tuple[str, ...]]) -> 
 
     A manifest has a canonical column only where its setting says what it is read from.
     """
-    aside = {name: f"{name}_in_file" for name, sources in source_of.items() if not sources and name in frame.columns}
+    columns = set(frame.columns)
+    aside = {name: f"{name}_in_file" for name, sources in source_of.items() if not sources and name in columns}
     return frame.rename(columns=aside) if aside else frame

@@ -6,6 +6,7 @@ import torch
 from encoder_toys import QUARTERS, encoder, noise_pictures, save_clip, tokenizer, whole
 from transformers import CLIPModel
 
+from graphfuse.encoders import clip_image
 from graphfuse.encoders._regions import square
 from graphfuse.encoders.clip_image import CLIP_MEAN, CLIP_STD
 
@@ -90,3 +91,14 @@ def test_nothing_gives_nothing(folder):
     assert text(folder).encode([], []) == image(folder).encode([], []) == image(folder, regions="patch").encode([], []) == []
     (x,) = text(folder).encode(["red"], [np.zeros((0, 2), dtype=np.int64)])
     assert x.shape == (0, 10)
+
+
+def test_a_single_picture_is_not_filled_up_where_its_patches_have_the_same_bits_alone(folder, monkeypatch):
+    seen = []
+    patches = clip_image._patches
+    monkeypatch.setattr(clip_image, "_patches", lambda network, pixels: (seen.append(len(pixels)), patches(network, pixels))[1])
+    for same, expected in ((True, [8, 1, 1]), (False, [8, 8])):
+        seen.clear()
+        monkeypatch.setattr(clip_image, "_same_alone", lambda *_, same=same: same)
+        image(folder, regions="patch").encode(noise_pictures(np.random.default_rng(0), 10), [QUARTERS] * 10)
+        assert seen == expected

@@ -78,7 +78,7 @@ def rows(quick: bool) -> Iterator[Row]:
     for size, goal in GOALS.items():
         naive = Naive(predictor, light, folder / "posts" / "images")
         size = min(size, QUICK) if quick else size
-        floor = 0.25 if size == 1 else 1.0
+        floor = 0.3 if size == 1 else 1.0
         yield _row(predictor, naive, posts, size, "hashed_ngrams, image_statistics", goal, floor, seconds=1 if quick else 30)
     if quick:  # networks would take a quarter of a quick run
         return
