@@ -1,7 +1,7 @@
 """Samples of several shards -> the columns of one batch, without a Python loop over samples.
 
 What belongs to a sample lies side by side in each column. So a batch is a list of rows per column, made for all types at once,
-and one `take` per column and *run*: neighbours in the batch that come from the same shard.
+and one `take` per column and *run* (neighbours in the batch that come from the same shard), or a slice per sample where runs are short.
 """
 
 from collections.abc import Sequence
