@@ -11,6 +11,8 @@ Float64Array = npt.NDArray[np.float64]
 FINE, COARSE = 2.0**-18, 2.0**-14
 """Steps of projections (at most 1) and of standardised features (clipped to 32): their products are multiples of 2^-32 and sums over
 up to 2^15 channels stay below 2^20, so float64 holds them exactly and a row's projection does not depend on its neighbours."""
+SAMPLES_AT_ONCE = 64
+"""Of which means and covariances are summed at a time: what is made of them stays in the cache."""
 FURTHEST = 32.0
 """Standard deviations at which features are clipped."""
 
@@ -71,18 +73,29 @@ class _End:
     """One end's units: weighted mean, scale, whitening [channels, channels] and mean per sample [num_samples, channels]."""
 
     def __init__(self, table: NodeTable, shared: npt.NDArray[np.int64], ridge: float) -> None:
-        used = np.isin(table.sample, shared)
+        used = np.flatnonzero(np.isin(table.sample, shared))
         place = np.searchsorted(shared, table.sample[used])
         count = np.bincount(place, minlength=len(shared))
-        weight = 1.0 / count[place] / len(shared)
-        x = table.x[used].astype(np.float64)
-        self.mean = weight @ x
-        x -= self.mean
-        starts = np.r_[0, np.cumsum(count)[:-1]]
-        sample_means = np.add.reduceat(x, starts, axis=0) / count[:, None]
-        x *= np.sqrt(weight)[:, None]
-        covariance = x.T @ x  # numpy sees that it is symmetric, and computes half of it
-        # one scale for all channels: relative sizes are the encoder's, only the order of magnitude is taken out
+        ends = np.cumsum(count)
+        starts = ends - count
+        blocks = [range(first, min(first + SAMPLES_AT_ONCE, len(shared))) for first in range(0, len(shared), SAMPLES_AT_ONCE)]
+        rows = [slice(starts[block[0]], ends[block[-1]]) for block in blocks]
+        # 1. The mean of each sample, and of these the mean: every sample counts the same.
+        sums = [
+            np.add.reduceat(table.x[used[of]].astype(np.float64), starts[block] - of.start) for of, block in zip(rows, blocks, strict=True)
+        ]
+        sample_means = np.concatenate(sums) / count[:, None]
+        self.mean = sample_means.mean(axis=0)
+        sample_means -= self.mean
+        # 2. The covariance of units around it.
+        share = np.sqrt(1.0 / count[place] / len(shared))[:, None]
+        covariance = np.zeros((table.x.shape[1],) * 2)
+        for of in rows:
+            x = table.x[used[of]].astype(np.float64)
+            x -= self.mean
+            x *= share[of]
+            covariance += x.T @ x  # numpy sees that it is symmetric, and computes half of it
+        # 3. One scale for all channels: relative sizes are the encoder's, only the order of magnitude is taken out.
         self.scale = np.sqrt(np.mean(np.diag(covariance), keepdims=True).clip(1e-24))
         self.sample_means = sample_means / self.scale
         covariance /= self.scale**2

@@ -5,7 +5,7 @@ import pytest
 from edge_tables import pairs, table, tables
 
 from graphfuse.core.errors import ConfigError, InputError
-from graphfuse.edges import _nearest
+from graphfuse.edges import _alignment, _nearest
 from graphfuse.edges.similarity import SimilarityEdges
 
 
@@ -75,6 +75,24 @@ def test_fitting_twice_gives_the_same_bytes():
     nodes = random_nodes()
     first, second = builder.fit(nodes), builder.fit(nodes)
     assert {name: array.tobytes() for name, array in first.items()} == {name: array.tobytes() for name, array in second.items()}
+
+
+def test_how_many_samples_are_summed_at_a_time_changes_a_fit_by_rounding_only(monkeypatch):
+    found = []
+    for at_once in (1, 7, 1000):
+        monkeypatch.setattr(_alignment, "SAMPLES_AT_ONCE", at_once)
+        state = SimilarityEdges(dimensions=3).fit(random_nodes())
+        found.append(state["source_projection"] @ state["destination_projection"].T)
+    assert np.allclose(found[0], found[1], atol=1e-4)
+    assert np.allclose(found[0], found[2], atol=1e-4)
+
+
+def test_every_sample_counts_the_same_in_a_fit_however_many_units_it_has():
+    once = tables(table("text_span", [0, 1, 2], x=[[1, 0], [0, 1], [3, 1]]), table("image_region", [0, 1, 2], x=[[2], [0], [1]]))
+    spans = once["text_span"]
+    twice = tables(table("text_span", [0, 0, 1, 2], x=spans.x[[0, 0, 1, 2]]), once["image_region"])
+    one, other = (SimilarityEdges().fit(nodes) for nodes in (once, twice))
+    assert all(np.allclose(one[name], other[name], atol=1e-5) for name in one)
 
 
 @pytest.mark.parametrize("space", ["shared", "aligned"])

@@ -33,15 +33,13 @@ def _edges(builder: SimilarityEdges, texts: NodeTable, regions: NodeTable, state
     tables = {"text_span": texts, "image_region": regions}
     ends = [_per_sample(table) for table in tables.values()]
     check_edges(builder.edges(tables, state)[0], by_sample(*ends, state), len(texts))
-    x, y = texts.x.astype(np.float64), regions.x.astype(np.float64)
+    x, y = texts.x.astype(np.float64), regions.x.astype(np.float64)  # also where the limit of the shared space reads to
     maps = [state[f"{end}_projection"] for end in ("source", "destination")] if state else []
     found = race(
         {
             "ours": lambda _: builder.edges(tables, state),
             "peers": lambda _: by_sample(*ends, state),
-            "limits": (lambda _: (x @ maps[0], y @ maps[1]))
-            if maps
-            else (lambda _: (texts.x.astype(np.float64), regions.x.astype(np.float64))),
+            "limits": (lambda _: (x @ maps[0], y @ maps[1])) if maps else (lambda _: (np.copyto(x, texts.x), np.copyto(y, regions.x))),
         },
         seconds=1 if quick else 12,
     )
