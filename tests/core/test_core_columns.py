@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphfuse.core.columns import as_flags, as_numbers, as_texts, as_times, is_among, is_missing, places_among
+from graphfuse.core.columns import as_flags, as_numbers, as_texts, as_times, is_among, is_missing, places_among, text_array, with_columns
 
 
 def test_numbers_are_read_exactly_and_missing_words_are_not_bad():
@@ -101,3 +101,16 @@ def test_texts_are_found_among_values_as_pandas_finds_them():
     assert is_among(texts, values).tolist() == texts.isin(values).tolist() == [True, False, True, True, True]
     assert places_among(texts, values).tolist() == [1, -1, 3, 0, 1]
     assert is_among(texts, pd.Series([], dtype="str")).tolist() == [False] * 5
+
+
+def test_texts_are_laid_out_as_pandas_does_it():
+    texts = ["", "one", "é", "twice"]
+    pd.testing.assert_series_equal(pd.Series(text_array(texts)), pd.Series(texts, dtype="str"))
+    assert text_array([]).dtype == pd.Series([], dtype="str").dtype
+
+
+def test_columns_are_added_behind_the_others_or_in_place_of_them_and_rows_keep_their_numbers():
+    frame = pd.DataFrame({"a": ["x", "y"], "b": [1, 2]}, index=[3, 5])
+    found = with_columns(frame, {"c": np.array([0.5, 1.5]), "b": frame["b"] * 10})
+    pd.testing.assert_frame_equal(found, frame.assign(b=[10, 20], c=[0.5, 1.5]))
+    assert frame["b"].tolist() == [1, 2]
