@@ -63,8 +63,8 @@ def nearest(
         found.append((rows[sample, row], columns[sample, best[keep]], value[keep]))
     if not found:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
-    source, destination, product = (np.concatenate(part) for part in zip(*found, strict=True))
-    return source, destination, product * STEP**2
+    source, destination, products = (np.concatenate(part) for part in zip(*found, strict=True))
+    return source, destination, products * STEP**2
 
 
 class _End:
