@@ -1,7 +1,6 @@
 """The line, one function per verb: these are the Python API, and all that the command line calls.
 
-Each returns the figures that `--json` prints. Heavy packages are imported where they are used, so that importing this
-module costs nothing.
+Each returns the figures that `--json` prints. Heavy packages are imported where they are used: importing this module costs nothing.
 """
 
 import json
@@ -9,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphfuse.core.errors import ConfigError, InputError
+from graphfuse.core.errors import InputError
 from graphfuse.core.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -68,12 +67,9 @@ def convert(
         InputError: If the data cannot be used, or `strict` and a part of it cannot.
     """
     from graphfuse.config import as_experiment
-    from graphfuse.conversion.ahead import import_ahead
+    from graphfuse.conversion.ahead import begin_workers
 
-    if engine != "local":
-        raise ConfigError(f"--engine: must be local (got '{engine[:40]}'). For several processes of this machine add --workers N.")
-    if workers > 1:
-        import_ahead(experiment)  # before this process begins with the same heavy imports
+    begin_workers(experiment, workers, engine)  # before this process comes to the same heavy imports
     from graphfuse.conversion.recipe import Recipe
     from graphfuse.conversion.run import convert as convert_manifest
     from graphfuse.core.build import build

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphfuse.core.errors import GraphfuseError
+from graphfuse.core.errors import ConfigError, GraphfuseError
 from graphfuse.core.processes import ForkServer
 from graphfuse.core.registry import class_constant, names
 from graphfuse.core.strict_yaml import read_yaml
@@ -16,18 +16,27 @@ ROOMS = {"modalities": "modalities", "edges": "edges", "task": "tasks", "encoder
 """Parts of an experiment whose plug-ins workers need, and where these live."""
 
 
-def import_ahead(experiment: "Experiment | str | Path") -> None:
+def begin_workers(experiment: "Experiment | str | Path", workers: int, engine: str) -> None:
     """Start the process that workers will come from; it imports what converting with graphfuse's own plug-ins needs.
 
     A file that cannot be read starts nothing: whoever reads it next says what is wrong with it.
+
+    Args:
+        experiment: An experiment, or the path of its file.
+        workers: Processes; 1 needs nothing.
+        engine: Where they run: `local`.
+
+    Raises:
+        ConfigError: If there is no such engine.
     """
-    if isinstance(experiment, str | Path):
-        try:
-            settings = read_yaml(Path(experiment))
-        except GraphfuseError:
-            return
-    else:
-        settings = experiment.to_json()
+    if engine != "local":
+        raise ConfigError(f"--engine: must be local (got '{engine[:40]}'). For several processes of this machine add --workers N.")
+    if workers < 2:
+        return
+    try:
+        settings = read_yaml(Path(experiment)) if isinstance(experiment, str | Path) else experiment.to_json()
+    except GraphfuseError:
+        return
     ForkServer(["graphfuse.conversion.workers", *own_modules(settings)]).run()
 
 

@@ -76,8 +76,8 @@ class _End:
     def __init__(self, x: npt.NDArray[np.floating], space: Space) -> None:
         self._x = np.ascontiguousarray(x)
         self._space = space
-        self._taken = np.empty((0, x.shape[1]), dtype=x.dtype)
-        self._wide = np.empty((0, x.shape[1]))
+        self._taken: npt.NDArray[np.floating] = np.empty((0, x.shape[1]), dtype=x.dtype)
+        self._wide: Float64Array = np.empty((0, x.shape[1]))
 
     def in_steps(self, rows: IntArray) -> Float64Array:
         """Return rows of length 1 in whole steps, until the next call.  [samples, n] -> [samples, n, dimensions]."""
@@ -97,7 +97,7 @@ def _as_they_are(x: Float64Array) -> Float64Array:
 
 def _steps(x: Float64Array) -> Float64Array:
     """Return rows of length 1 in whole steps, made of `x` itself; a row of zeros stays one.  [num_rows, dimensions]."""
-    norm = np.sqrt(np.vecdot(x, x))[:, None]  # a row's sum has the same order whatever the other rows
+    norm = np.sqrt(np.vecdot(x, x)[:, None])  # a row's sum has the same order whatever the other rows
     x *= 1 / (np.where(norm > 0, norm, 1.0) * STEP)
     return np.rint(x, out=x)
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
-from graphfuse.conversion.ahead import import_ahead, own_modules
+from graphfuse.conversion.ahead import begin_workers, own_modules
 from graphfuse.core.registry import class_constant, names
 from graphfuse.core.strict_yaml import parse_yaml
 
@@ -35,8 +35,8 @@ def test_plug_ins_of_graphfuse_and_no_others_are_named_with_what_their_encoders_
 def test_nothing_heavy_is_imported_to_find_them(tmp_path):
     (tmp_path / "experiment.yaml").write_text(EXPERIMENT)
     code = (
-        "import sys; from graphfuse.conversion.ahead import ForkServer, import_ahead; "
-        "ForkServer.run = lambda server: None; import_ahead(sys.argv[1]); "
+        "import sys; from graphfuse.conversion.ahead import ForkServer, begin_workers; "
+        "ForkServer.run = lambda server: None; begin_workers(sys.argv[1], 2, 'local'); "
         "print(sorted({'torch', 'numpy', 'pandas', 'transformers'} & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", code, tmp_path / "experiment.yaml"], capture_output=True, text=True, check=True)
@@ -49,13 +49,15 @@ def test_what_encoders_say_they_import_late_exists():
     assert all(find_spec(module) for module in late)
 
 
-def test_a_file_that_cannot_be_read_starts_nothing(tmp_path, monkeypatch):
+def test_one_worker_and_a_file_that_cannot_be_read_start_nothing(tmp_path, monkeypatch):
     started = []
     monkeypatch.setattr("graphfuse.core.processes.ForkServer.run", lambda server: started.append(server))
-    import_ahead(tmp_path / "missing.yaml")
+    begin_workers(tmp_path / "missing.yaml", 2, "local")
     (tmp_path / "torn.yaml").write_text("dataset: {name: [")
-    import_ahead(tmp_path / "torn.yaml")
+    begin_workers(tmp_path / "torn.yaml", 2, "local")
     assert not started
     (tmp_path / "whole.yaml").write_text(EXPERIMENT)
-    import_ahead(tmp_path / "whole.yaml")
+    begin_workers(tmp_path / "whole.yaml", 1, "local")
+    assert not started
+    begin_workers(tmp_path / "whole.yaml", 2, "local")
     assert len(started) == 1
