@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 from clock import race
+from device import DEVICE, placed
 from made import WORK
 from made_content import made_encoder
 from PIL import Image
@@ -42,8 +43,8 @@ modalities:
 edges: [{name: sequence}, {name: spatial}, {name: similarity}, {name: membership}]
 task: {name: classification}
 model: {name: relational_mean, hidden_channels: 64}
-train: {epochs: 1, threads: 1}
-"""
+train: {epochs: 1, threads: 1, device: DEVICE}
+""".replace("DEVICE", DEVICE.type)
 LIGHT = "name: hashed_ngrams", "name: image_statistics"
 MAKING = "dataset: {name: synthetic, level: easy, path: posts, train_rows: 400, validation_rows: 100, test_rows: 512}\n"
 GRID, TOP_K, SIZE, SIDE = 4, 4, 512, 224
@@ -83,7 +84,13 @@ def rows(quick: bool) -> Iterator[Row]:
     if quick:  # networks would take a quarter of a quick run
         return
     text = made_encoder(WORK / "text-encoder")
-    heavy = _run("prediction-heavy", f"name: transformers_text, model: {text}", "name: torchvision_backbone", folder / "posts", HEAVY_ROWS)
+    heavy = _run(
+        "prediction-heavy",
+        f"name: transformers_text, model: {text}, device: {DEVICE}",
+        f"name: torchvision_backbone, device: {DEVICE}",
+        folder / "posts",
+        HEAVY_ROWS,
+    )
     predictor = gf.open_predictor(heavy / "run", folder=folder / "posts")
     for size, goal in HEAVY_GOALS.items():
         naive = Naive(predictor, stock(text), folder / "posts" / "images")
@@ -208,17 +215,17 @@ def _standard(x: np.ndarray, state: dict[str, Any]) -> np.ndarray:
 
 def stock(text: Path) -> Encoders:
     """Return a text encoder and ResNet-18 as one calls them with transformers and torchvision: what is given at once goes in one batch."""
-    tokenizer, bert = AutoTokenizer.from_pretrained(text), AutoModel.from_pretrained(text).eval()
+    tokenizer, bert = AutoTokenizer.from_pretrained(text), placed(AutoModel.from_pretrained(text).eval())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # the weights of the encoder `torchvision_backbone`
-        resnet = resnet18().eval().to(memory_format=torch.channels_last)
+        resnet = placed(resnet18().eval()).to(memory_format=torch.channels_last)
     trunk = torch.nn.Sequential(*list(resnet.children())[:-2])
 
     @torch.inference_mode()
     def texts(given: list[str], spans: list[np.ndarray]) -> list[np.ndarray]:
         inputs = tokenizer(given, return_tensors="pt", return_offsets_mapping=True, padding=True)
         offsets = inputs.pop("offset_mapping")
-        states = bert(**inputs).last_hidden_state
+        states = bert(**inputs.to(DEVICE)).last_hidden_state.cpu()
         found = []
         for places, of_text, vectors in zip(spans, offsets, states, strict=True):
             begin, end = torch.from_numpy(places).unsqueeze(2).unbind(1)
@@ -232,7 +239,7 @@ def stock(text: Path) -> Encoders:
             return []
         tiles = [np.array(picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)) for picture in given]
         pixels = torch.stack([(torch.from_numpy(tile).permute(2, 0, 1) / 255 - MEAN) / STD for tile in tiles])
-        features = trunk(pixels.contiguous(memory_format=torch.channels_last))
+        features = trunk(pixels.contiguous(memory_format=torch.channels_last).to(DEVICE)).cpu()
         places = [torch.from_numpy(part) * features.shape[-1] for part in boxes]
         return list(roi_align(features.contiguous(), places, output_size=1, aligned=True).flatten(1).split([len(p) for p in places]))
 
@@ -247,7 +254,7 @@ def _posts(folder: Path) -> Posts:
 
 def _run(name: str, texts: str, pictures: str, posts: Path, rows_per_split: int | None = None) -> Path:
     """Return a folder with a run that was trained on posts (or the first of each split); both are made unless they are there."""
-    folder = WORK / name
+    folder = WORK / (name if DEVICE.type == "cpu" else f"{name}-{DEVICE.type}")
     if not (folder / "run" / "receipt.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
         if not posts.exists():
