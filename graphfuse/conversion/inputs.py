@@ -17,7 +17,10 @@ from graphfuse.core.tables import Manifest, rejection_frame
 
 RECIPE_PARTS = ("modalities", "edges", "task", "convert")
 """The parts of an experiment that a store depends on, besides its inputs."""
-MADE_WITH = ("numpy", "pandas", "pyarrow", "safetensors", "torch", "torchvision", "transformers", "pillow")
+MADE_WITH = (
+    *("numpy", "pandas", "pyarrow", "safetensors", "scikit-learn", "scipy", "regex"),
+    *("torch", "torchvision", "transformers", "tokenizers", "pillow"),
+)
 """Packages whose versions, beside Python's and graphfuse's own, decide what bytes a shard has."""
 BLOCK = 65_536
 """Rows of a column that are digested at a time, since what is made of them is larger than they are."""
@@ -84,7 +87,8 @@ def check_same_versions(folder: object, begun: Mapping[str, Any], wanted: Mappin
     Raises:
         ConfigError: With what differs.
     """
-    before, now = begun.get("versions", {}), wanted["versions"]
+    before, now = begun.get("versions"), wanted["versions"]
+    before = before if isinstance(before, Mapping) else {}
     different = [
         f"{name} was {before.get(name, 'not noted')}, is {version}" for name, version in now.items() if before.get(name) != version
     ]

@@ -10,7 +10,7 @@ from graphfuse.core.build import build
 from graphfuse.core.errors import ConfigError
 from graphfuse.core.schema import EdgeType, edge_name, reverse_edge_type
 from graphfuse.core.settings import ConvertSettings
-from graphfuse.core.sockets import EdgeBuilder, Modality, Task
+from graphfuse.core.sockets import EdgeBuilder, ImageEncoder, Modality, Task, TextEncoder
 
 if TYPE_CHECKING:
     from graphfuse.config import Experiment, Section
@@ -59,6 +59,12 @@ class Recipe:
         if problems:
             raise ConfigError(problems)
         return cls(modalities=tuple(parts), edges=tuple(builders), task=task, settings=experiment.convert, allowed=allowed)
+
+    @property
+    def encoders(self) -> dict[str, TextEncoder | ImageEncoder]:
+        """Return the encoder of each modality that has one, by node type; packages that are allowed must be trusted already."""
+        sections = {modality.node_type: getattr(modality, "encoder", None) for modality in self.modalities}
+        return {name: build("encoders", section, "encoder") for name, section in sections.items() if isinstance(section, Mapping)}
 
     @property
     def node_types(self) -> tuple[str, ...]:

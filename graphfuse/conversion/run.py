@@ -79,9 +79,9 @@ def convert(
     if strict:
         check_strict(typed_rejections(manifest.rejections))  # before any work is done
     digests = {"inputs": digest_manifest(manifest), "fitted": None if fitted is None else digest_fitted(fitted)}
-    plan = {"recipe": dict(recipe_json), "digests": digests, "versions": installed_versions(MADE_WITH)}
     figures: dict[str, Any] = {"resumed_shards": 0, "redone_steps": 0, "cache_hits": 0, "cache_misses": 0}
     with locked(folder), trusting(recipe.allowed):
+        plan = {"recipe": dict(recipe_json), "digests": digests, "versions": _versions(recipe)}
         _begin(folder, plan)
         if not (folder / INDEX).exists():
             figures |= _make(manifest, recipe, fitted, folder, workers, strict, progress, plan)
@@ -90,6 +90,11 @@ def convert(
             check_strict(read_frame(folder / QUARANTINE))
         summary = summarise(folder)
     return {**summary, **figures, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _versions(recipe: Recipe) -> dict[str, str]:
+    """Return what, beside recipe and inputs, decides the bytes of a shard: packages, and encoders with their weights and device."""
+    return {**installed_versions(MADE_WITH), **{f"the encoder of {name}": encoder.identity() for name, encoder in recipe.encoders.items()}}
 
 
 def _begin(folder: Path, plan: Mapping[str, Any]) -> None:
@@ -107,6 +112,7 @@ def _begin(folder: Path, plan: Mapping[str, Any]) -> None:
         index = read_index(folder)
         check_same(folder, {"recipe": index.recipe, "digests": index.digests}, plan)
         if not _is_whole(folder, index.files):
+            _clean_up(folder)  # what other versions may have left
             write_json(folder / PLAN, plan)
             (folder / INDEX).unlink()
     elif (folder / PLAN).exists():

@@ -6,7 +6,7 @@ fresh one; if it ends that too, halves of it are tried until the rows that do it
 
 import contextlib
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing import connection
 from typing import Any, cast
@@ -14,7 +14,6 @@ from typing import Any, cast
 from graphfuse.conversion.journal import Record
 from graphfuse.conversion.recipe import Recipe
 from graphfuse.conversion.shard import Job, convert_rows, convert_shard
-from graphfuse.core.build import build
 from graphfuse.core.errors import ConfigError, GraphfuseError, ResourceError
 from graphfuse.core.processes import Child, ForkServer, end_all
 from graphfuse.core.sockets import Plugin
@@ -81,11 +80,9 @@ def _crashing_rows(pool: "_Pool", chunk: Manifest, rows: list[int]) -> list[int]
 
 def modules_of(recipe: Recipe) -> list[str]:
     """Return the modules of a recipe's plug-ins and of their encoders, which else every worker would import anew."""
-    plugins: list[Plugin] = [*recipe.modalities, *recipe.edges, recipe.task]
-    sections = [getattr(plugin, "encoder", None) for plugin in recipe.modalities]
-    encoders = [build("encoders", section, "encoder") for section in sections if isinstance(section, Mapping)]
-    late = [encoder.imports for encoder in encoders if encoder.imports]
-    return [*(type(plugin).__module__ for plugin in (*plugins, *encoders)), *late]
+    encoders = recipe.encoders.values()
+    plugins: list[Plugin] = [*recipe.modalities, *recipe.edges, recipe.task, *encoders]
+    return [*(type(plugin).__module__ for plugin in plugins), *(encoder.imports for encoder in encoders if encoder.imports)]
 
 
 @dataclass(kw_only=True)

@@ -160,7 +160,10 @@ def is_missing(column: pd.Series) -> npt.NDArray[np.bool_]:
 
 
 def with_columns(frame: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
-    """Return a frame with further columns, made at once: `DataFrame.assign` adds one after the other, at a frame's cost each."""
+    """Return a frame with further columns, made at once: `DataFrame.assign` adds one after the other, at a frame's cost each.
+
+    The frames share memory, which pandas does not know of: nobody may write into either in place.
+    """
     arrays = {str(name): column.array for name, column in frame.items()}
     return pd.DataFrame(
         arrays | {name: getattr(column, "array", column) for name, column in columns.items()}, index=frame.index, copy=False
@@ -180,7 +183,7 @@ def places_among(texts: pd.Series, values: pd.Series) -> npt.NDArray[np.int64]:
 
 
 def arrow_texts(texts: pd.Series) -> "pa.ChunkedArray | pa.Array":
-    """Return a column of texts as Arrow has it; nothing is copied."""
+    """Return a column of texts as Arrow has it; what is text already is not copied."""
     return pa.array((texts if texts.dtype == TEXT else texts.astype("str")).array)
 
 

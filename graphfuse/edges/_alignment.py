@@ -32,7 +32,7 @@ def fit_alignment(source: NodeTable, destination: NodeTable, dimensions: int, ri
             f"similarity with space: aligned learns from train samples that have both {source.node_type} and {destination.node_type}; "
             f"at least 2 are needed (got {len(shared)}). Use space: shared, or leave this edge builder out."
         )
-    ends = [_End(table, shared, ridge) for table in (source, destination)]
+    ends = [_Fitted(table, shared, ridge) for table in (source, destination)]
     # cross-covariance of whitened ends; its singular values are the canonical correlations
     cross = ends[0].sample_means.T @ ends[1].sample_means / len(shared)
     left, correlation, right = np.linalg.svd(ends[0].whitening @ cross @ ends[1].whitening, full_matrices=False)
@@ -69,7 +69,7 @@ class Projection:
         return product
 
 
-class _End:
+class _Fitted:
     """One end's units: weighted mean, scale, whitening [channels, channels] and mean per sample [num_samples, channels]."""
 
     def __init__(self, table: NodeTable, shared: npt.NDArray[np.int64], ridge: float) -> None:

@@ -33,17 +33,18 @@ def freeze_convolutions(network: nn.Module, run: Callable[[Tensor], Tensor], pix
     Args:
         network: Whose layers are replaced.
         run: The network, or the part of it that is used.
-        pixels: Noise of the shape of one picture.  [1, 3, height, width]
+        pixels: Noise, a whole batch; its first picture is tried alone as well.  [batch, 3, height, width]
     """
     plain = {name: layer for name, layer in network.named_modules() if type(layer) is nn.Conv2d and _is_large(layer)}
     if not plain:
         return
     with torch.inference_mode():
-        expected = run(pixels)
+        shapes = pixels, pixels[:1]  # the order of sums may depend on how many there are
+        expected = [run(each) for each in shapes]
         try:
             for name, layer in plain.items():
                 network.set_submodule(name, FrozenConvolution(layer))
-            same = torch.equal(run(pixels), expected)
+            same = all(torch.equal(run(each), known) for each, known in zip(shapes, expected, strict=True))
         except (AttributeError, NotImplementedError, RuntimeError, TypeError):  # what is used of torch is not promised by it
             same = False
     if not same:

@@ -49,7 +49,7 @@ def dual_network(model: str, device: Device) -> tuple[Path, Any]:
     return folder, network
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)  # the halves may lie on two devices
 def _load(folder: Path, digest: str, device: torch.device) -> Any:
     """Return the network; `digest` makes a changed folder a new one."""
     return load_model(folder).to(device)

@@ -162,7 +162,7 @@ def _load(model: str, weights: str | None, identity: str, size: int, device: tor
             raise InputError(f"weights must fit {model} (got '{weights[-40:]}': {lacking[0]} does not). Name the model they belong to.")
     network = network.requires_grad_(False).to(device).to(memory_format=torch.channels_last)
     if device.type == "cpu":
-        freeze_convolutions(network, partial(_map, network, _probe(model, size)[0]), noise(size)[:1])
+        freeze_convolutions(network, partial(_map, network, _probe(model, size)[0]), noise(size))
     return network
 
 

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from graphfuse.core.schema import EdgeType, GraphSchema, TargetSchema
+from graphfuse.nn.scores import EdgeScores
 
 EdgeWeights = Mapping[EdgeType, Tensor]
 """Weight in [0, 1] per edge [num_edges]; a type left out means 1."""
@@ -54,7 +56,9 @@ class FusionOutput:
 
     def to(self, device: torch.device) -> "FusionOutput":
         """Return the same on another device."""
-        return FusionOutput(**{item.name: _moved(getattr(self, item.name), device) for item in fields(self)})
+        moved = {item.name: _moved(getattr(self, item.name), device) for item in fields(self) if item.name != "edge_scores"}
+        # the way of the scores waits for somebody who looks at them
+        return FusionOutput(edge_scores=EdgeScores(tuple(self.edge_scores), partial(_moved, self.edge_scores, device)), **moved)
 
 
 class FusionModule(nn.Module):

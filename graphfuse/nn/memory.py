@@ -21,4 +21,9 @@ def keep_freed_memory() -> bool:
     if sys.platform != "linux":
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and all([mallopt(_MMAP_THRESHOLD, LARGEST), mallopt(_TRIM_THRESHOLD, KEPT)])
+    # older libraries take 32 MiB at most; the second alone would do harm: it ends what they do by themselves about the first
+    return (
+        mallopt is not None
+        and any(mallopt(_MMAP_THRESHOLD, size) for size in (LARGEST, LARGEST // 4))
+        and bool(mallopt(_TRIM_THRESHOLD, KEPT))
+    )

@@ -1,7 +1,7 @@
 """Scores of edges that are worked out when somebody looks at them: training and prediction never do."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -38,4 +38,8 @@ class EdgeScores(Mapping[EdgeType, Tensor]):
 def mean_scores(layers: Sequence[Mapping[EdgeType, Tensor]]) -> Mapping[EdgeType, Tensor]:
     """Average each edge's score over layers; empty if there are no layers, or they give none."""
     edge_types = tuple(layers[0]) if layers else ()
-    return EdgeScores(edge_types, lambda: {name: torch.stack([scores[name] for scores in layers]).mean(dim=0) for name in edge_types})
+    return EdgeScores(edge_types, partial(_mean, layers))
+
+
+def _mean(layers: Sequence[Mapping[EdgeType, Tensor]]) -> dict[EdgeType, Tensor]:
+    return {name: torch.stack([scores[name] for scores in layers]).mean(dim=0) for name in layers[0]}

@@ -50,7 +50,7 @@ def map_file(path: Path, *, once: bool = False) -> pa.Buffer:
         once: It is not needed again soon: where memory is short, the system had better keep other files.
 
     Raises:
-        IntegrityError: If the file is missing, empty or cannot be read.
+        IntegrityError: If the file is missing or cannot be read.
     """
     try:
         # mmap.mmap would keep each file open, and a process may have some thousand files open at most

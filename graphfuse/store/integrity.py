@@ -22,8 +22,8 @@ def verified(folder: Path, name: str, files: Mapping[str, Any], *, check: bool =
         name: The file, relative to the store.
         files: Entries of `index.json`: name -> `{"sha256", "xxh3_128", "bytes"}`.
         check: False checks the size only.
-        whole: The file is one of many that are used one after the other. It is read from first to last, whether its checksum is
-            known or not: a disk gives bytes faster so than where they are touched in mapped memory.
+        whole: The file is one of many that are used one after the other. It is checked whether its checksum is known or not,
+            by reading it from first to last: a disk gives bytes faster so than where they are touched in mapped memory.
 
     Raises:
         IntegrityError: If the file is not listed, missing, cut short or changed.

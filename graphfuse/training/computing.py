@@ -34,7 +34,9 @@ class Computing:
 
 @contextmanager
 def reproducible(computing: Computing) -> Iterator[None]:
-    """Run torch as described; everything is as before afterwards, random numbers included (but freed memory stays with the process).
+    """Run torch as described; everything is as before afterwards, random numbers included.
+
+    But for what speed and repetition need once per process: freed memory stays with it, and cuBLAS keeps its workspace.
 
     Raises:
         ConfigError: If loops are to be compiled and there is no compiler, or there is no such device.

@@ -33,6 +33,7 @@ def describe_inputs(store: GraphStore, experiment: Mapping[str, Any], settings: 
         "change": dict(store.change),
         "threads": torch.get_num_threads(),
         "deterministic": not settings.fast,
+        **({"gpu": torch.cuda.get_device_name()} if settings.device == "cuda" else {}),
         "versions": installed_versions(("numpy", "torch", "torch_geometric")),
     }
 

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from toy_plugins import contents, toy_json, toy_manifest, toy_recipe
 
 from graphfuse.conversion.inputs import MADE_WITH
 from graphfuse.conversion.journal import Journal
+from graphfuse.conversion.recipe import Recipe
 from graphfuse.conversion.run import convert
 from graphfuse.core.errors import ConfigError, ResourceError
 from graphfuse.core.versions import installed_versions
@@ -72,6 +74,19 @@ def test_begun_before_an_upgrade_it_is_not_finished_after_it(package, tmp_path, 
     assert contents(tmp_path) == begun
 
 
+def test_begun_with_an_encoder_that_has_changed_since_it_is_not_finished(tmp_path, monkeypatch):
+    identity = "words on a GPU"
+    monkeypatch.setattr(Recipe, "encoders", property(lambda _: {"word": SimpleNamespace(identity=lambda: identity)}))
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(os, "fsync", failing(os.fsync, 12, Killed()))
+        run(tmp_path)
+    identity = "words"
+    with pytest.raises(ConfigError, match=r"the encoder of word was words on a GPU, is words.*or give another --out"):
+        run(tmp_path)
+    identity = "words on a GPU"
+    run(tmp_path)
+
+
 def test_a_plan_that_names_no_versions_is_of_an_older_one(tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(os, "fsync", failing(os.fsync, 12, Killed()))
@@ -79,6 +94,9 @@ def test_a_plan_that_names_no_versions_is_of_an_older_one(tmp_path, monkeypatch)
     plan = json.loads((tmp_path / "plan.json").read_text())
     del plan["versions"]
     (tmp_path / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(ConfigError, match="python was not noted"):
+        run(tmp_path)
+    (tmp_path / "plan.json").write_text(json.dumps({**plan, "versions": "all"}))
     with pytest.raises(ConfigError, match="python was not noted"):
         run(tmp_path)
 

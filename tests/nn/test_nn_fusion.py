@@ -8,6 +8,7 @@ from graphfuse.models.kernel_learning import KernelFusion
 from graphfuse.models.stacking import StackingFusion
 from graphfuse.models.weighted_average import WeightedAverageFusion
 from graphfuse.nn.fusion import FusionModule, FusionOutput
+from graphfuse.nn.scores import EdgeScores
 
 
 class Still(FusionModule):
@@ -45,3 +46,14 @@ def test_an_output_moves_with_all_its_parts():
     assert moved.penalties["l"].is_meta
     assert moved.logits is None
     assert moved.experts == {}
+
+
+def test_scores_of_edges_wait_for_a_look_wherever_the_output_goes():
+    edge = ("text_span", "may_match", "image_region")
+    asked = []
+    scores = EdgeScores((edge,), lambda: asked.append(1) or {edge: torch.ones(4)})
+    moved = FusionOutput(embedding=torch.ones(2, 3), edge_scores=scores).to(torch.device("meta"))
+    assert list(moved.edge_scores) == [edge]
+    assert not asked
+    assert moved.edge_scores[edge].is_meta
+    assert asked == [1]
