@@ -14,17 +14,22 @@ from graphfuse.encoders import torchvision_backbone, transformers_text
 from graphfuse.pipeline import convert
 
 HERE = WORK / "workers"
+COUNTS = (192, 384)
 SHARDS = 24
 NOTHING_LEARNED = ("modalities.0.standardise=false", "modalities.1.standardise=false", "edges.2.name=candidate")
 """What is learned from train rows is learned by one process: of a large table a small part, of this one it would be most."""
 
 
 def rows(quick: bool) -> Iterator[Row]:
-    """Yield one row; its ratios mean something only where two cores have nothing else to do."""
+    """Yield a row per number of posts; its ratios mean something only where two cores have nothing else to do."""
     if quick:  # the start of the processes would be all that is measured; tests compare the bytes
         return
-    count = 8 * SHARDS
-    experiment = made_posts(HERE / "posts", count, shard_size=count // SHARDS)
+    for count in COUNTS:
+        yield _row(count)
+
+
+def _row(count: int) -> Row:
+    experiment = made_posts(HERE / f"posts-{count}", count, shard_size=count // SHARDS)
     os.environ["GRAPHFUSE_CACHE"] = str(HERE / "features")
 
     def by(workers: int) -> None:
@@ -36,7 +41,7 @@ def rows(quick: bool) -> Iterator[Row]:
 
     by(2), by(1)
     assert_same(HERE / "by-1", HERE / "by-2")
-    yield Row(
+    return Row(
         work=f"conversion of {count} posts (text, picture) in {SHARDS} shards by 2 worker processes",
         peer="by 1",
         goal=1.7,
