@@ -62,8 +62,8 @@ class Recipe:
 
     @property
     def encoders(self) -> dict[str, TextEncoder | ImageEncoder]:
-        """Return the encoder of each modality that has one, by node type; packages that are allowed must be trusted already."""
-        sections = {modality.node_type: getattr(modality, "encoder", None) for modality in self.modalities}
+        """Return the encoder of each modality that has one, by the name of its state; packages that are allowed must be trusted already."""
+        sections = {self.state_name(modality): getattr(modality, "encoder", None) for modality in self.modalities}
         return {name: build("encoders", section, "encoder") for name, section in sections.items() if isinstance(section, Mapping)}
 
     @property
