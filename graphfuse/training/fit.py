@@ -64,7 +64,7 @@ def fit(
     """
     out = Path(out)
     validated = _check(store, task, settings)
-    with locked(out), reproducible(Computing.of(settings)):
+    with reproducible(Computing.of(settings)), locked(out):
         inputs = describe_inputs(store, experiment, settings)
         if begin(out, inputs, resume):
             read_receipt(out)

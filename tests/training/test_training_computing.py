@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import pytest
 import torch
+from toy_training import SETTINGS, made_store, train
 
 from graphfuse.core.errors import ConfigError
 from graphfuse.core.settings import TrainSettings
@@ -38,3 +41,11 @@ def test_a_gpu_that_is_not_there_is_refused_before_any_work(monkeypatch):
         reproducible(Computing(threads=1, device="cuda")),
     ):
         pytest.fail("it was not refused")
+
+
+def test_a_training_that_is_refused_so_leaves_no_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    store = made_store(tmp_path / "store")
+    with pytest.raises(ConfigError, match="needs an NVIDIA GPU"):
+        train(store, tmp_path / "run", replace(SETTINGS, device="cuda"))
+    assert not (tmp_path / "run").exists()
