@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from toy_training import EXPERIMENT, SETTINGS, ToyFusion, contents, made_store, train
+from toy_training import EXPERIMENT, SETTINGS, Killed, ToyFusion, contents, made_store, train
 
 from graphfuse.core.build import build
 from graphfuse.core.files import read_json
@@ -19,10 +19,6 @@ from graphfuse.training.network import build_network, load_weights
 
 BOTH = replace(SETTINGS, contrast=0.5, consistency=2.0)
 TYPES = ("text_span", "image_region")
-
-
-class Killed(BaseException):
-    """Stands for a kill: nothing catches it."""
 
 
 @pytest.fixture(scope="module")

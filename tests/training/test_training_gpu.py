@@ -5,23 +5,18 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
-from toy_training import EXPERIMENT, SETTINGS, contents, made_store, train
+from toy_training import EXPERIMENT, SETTINGS, made_store, resumed_and_predicted, train
 
 from graphfuse.analyses.gradient import Gradient
 from graphfuse.core.build import build
 from graphfuse.core.registry import names
-from graphfuse.store.frames import read_frame
 from graphfuse.training.computing import Computing, reproducible
-from graphfuse.training.predict import EVALUATION_BATCH, collect, predict_frame
+from graphfuse.training.predict import EVALUATION_BATCH, collect
 from graphfuse.training.run import open_run
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU on this machine")
 
 SHORT = replace(SETTINGS, epochs=2, seeds=(0,), device="cuda")
-
-
-class Killed(BaseException):
-    """Stands for a kill: nothing catches it."""
 
 
 @pytest.fixture(scope="module")
@@ -31,20 +26,7 @@ def store(tmp_path_factory):
 
 @pytest.mark.parametrize("name", names("models"))
 def test_a_model_on_a_gpu_resumes_to_the_same_bytes_predicts_as_evaluated_and_agrees_with_the_processor(store, tmp_path, name):
-    section = {"name": name}
-    model, experiment = build("models", section, "model"), {**EXPERIMENT, "model": section}
-    train(store, tmp_path / "whole", SHORT, model=model, experiment=experiment)
-
-    def kill(done, total, label):
-        raise Killed
-
-    with pytest.raises(Killed):
-        train(store, tmp_path / "run", SHORT, model=model, experiment=experiment, progress=kill)
-    train(store, tmp_path / "run", SHORT, model=model, experiment=experiment, resume=True)
-    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
-    run = open_run(tmp_path / "run")
-    table = predict_frame(run, store, "test")
-    pd.testing.assert_frame_equal(table, read_frame(tmp_path / "run" / "predictions-test.parquet"), check_exact=True)
+    run = resumed_and_predicted(store, tmp_path, name, SHORT)
     found = []
     for device in ("cuda", "cpu"):
         (network,) = run.networks

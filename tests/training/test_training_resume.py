@@ -4,14 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from toy_training import EXPERIMENT, SETTINGS, contents, made_store, train
+from toy_training import EXPERIMENT, SETTINGS, Killed, contents, made_store, train
 
 from graphfuse.core.errors import ConfigError, InputError, IntegrityError
 from graphfuse.training.checkpoint import read_tensors, write_tensors
-
-
-class Killed(BaseException):
-    """Stands for a kill: nothing catches it."""
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 from torch import nn
 
+from graphfuse.core.build import build
 from graphfuse.core.files import file_entries, pack_strings
 from graphfuse.core.progress import silent
 from graphfuse.core.schema import GraphSchema, TargetSchema
@@ -15,11 +17,13 @@ from graphfuse.core.settings import TrainSettings
 from graphfuse.core.sockets import FusionModel
 from graphfuse.core.tables import EdgeTable, NodeTable, rejection_frame
 from graphfuse.nn.fusion import FusionModule, FusionOutput
-from graphfuse.store.frames import write_frame
+from graphfuse.store.frames import read_frame, write_frame
 from graphfuse.store.graph_store import open_store
 from graphfuse.store.writer import write_index, write_shard, write_state
 from graphfuse.tasks.classification import Classification
 from graphfuse.training.fit import fit
+from graphfuse.training.predict import predict_frame
+from graphfuse.training.run import open_run
 
 CHANNELS = {"text_span": 4, "image_region": 3}
 SCHEMA = GraphSchema(
@@ -122,6 +126,28 @@ def made_store(folder, *, splits=SPLITS, labels=None, target=None, y=None, rows=
 def train(store, out, settings=SETTINGS, task=None, resume=False, progress=silent, experiment=EXPERIMENT, model=None):
     """Fit the toy model, or another one."""
     return fit(store, experiment, model or ToyFusion(), task or Classification(), settings, out, resume=resume, progress=progress)
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing catches it."""
+
+
+def resumed_and_predicted(store, folder, name, settings):
+    """Train a model whole, and killed after an epoch and resumed; both must have the same bytes. Return the run, which must predict as evaluated."""
+    model, experiment = build("models", {"name": name}, "model"), {**EXPERIMENT, "model": {"name": name}}
+    train(store, folder / "whole", settings, model=model, experiment=experiment)
+
+    def kill(done, total, label):
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(store, folder / "run", settings, model=model, experiment=experiment, progress=kill)
+    train(store, folder / "run", settings, model=model, experiment=experiment, resume=True)
+    assert contents(folder / "run") == contents(folder / "whole")
+    run = open_run(folder / "run")
+    table = predict_frame(run, store, "test")
+    pd.testing.assert_frame_equal(table, read_frame(folder / "run" / "predictions-test.parquet"), check_exact=True)
+    return run
 
 
 def contents(folder):
