@@ -22,11 +22,12 @@ from graphfuse.core.cache import without_cache
 from graphfuse.core.progress import Progress
 from graphfuse.core.schema import GraphSchema, edge_name
 from graphfuse.core.sockets import Rows
-from graphfuse.store.arrays import joined
 from graphfuse.store.batching import in_order
-from graphfuse.store.columns import Shard, edge_ends, shard_of
+from graphfuse.store.blocks import edge_ends
+from graphfuse.store.columns import Shard, shard_of
 from graphfuse.store.gather import gather
 from graphfuse.store.graph_store import GraphStore, open_store
+from graphfuse.store.layout import weight_array
 from graphfuse.store.pyg import to_batch
 from graphfuse.store.writer import shard_arrays
 
@@ -64,8 +65,8 @@ class NewRows:
         # the columns that a store would hold, features rounded alike
         dtype = self._job.recipe.settings.dtype
         arrays = shard_arrays(schema, num_samples=len(chunk.samples), nodes=chunk.nodes, edges=chunk.edges, y=chunk.y, dtype=dtype)
-        weighted = [name for name in map(edge_name, schema.edge_types) if f"{name}.weight" in arrays]
-        shard = shard_of(arrays, schema, weighted, flat=joined)
+        weighted = [name for name in map(edge_name, schema.edge_types) if weight_array(name) in arrays]
+        shard = shard_of(arrays, schema, weighted)
         return Graphs(samples=chunk.samples, quarantine=quarantine, shard=shard, schema=schema)
 
 

@@ -3,7 +3,6 @@
 import json
 import math
 import mmap
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,43 +93,19 @@ def touch(content: pa.Buffer) -> None:
     np.frombuffer(content, dtype=np.uint8)[:: mmap.PAGESIZE].sum()
 
 
-def span(arrays: Sequence[npt.NDArray[Any]]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Return one flat array in which all of some arrays lie, and where each begins in it.
-
-    Nothing is copied: arrays of one file are parts of one memory map, and the flat array reaches from the first to the last,
-    over whatever lies between.
-
-    Args:
-        arrays: Arrays of one element type from one `map_arrays`.
-    """
-    if not arrays:
-        return joined(arrays)
-    size = arrays[0].itemsize
-    addresses = np.array([array.ctypes.data for array in arrays], dtype=np.int64)
-    first = int(addresses.argmin())
-    starts, strange = np.divmod(addresses - addresses[first], size)
-    if strange.any():  # a header of odd length can put arrays between the steps of one another
-        return joined(arrays)
-    length = int(max(start + array.size for start, array in zip(starts, arrays, strict=True)))
-    return np.lib.stride_tricks.as_strided(arrays[first].ravel(), shape=(length,), strides=(size,), writeable=False), starts
-
-
-def joined(arrays: Sequence[npt.NDArray[Any]]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Return what `span` does, of arrays that may lie anywhere, in a copy."""
-    if not arrays:
-        return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64)
-    return np.concatenate([array.ravel() for array in arrays]), np.cumsum([0, *(array.size for array in arrays[:-1])])
+def header_length(content: pa.Buffer) -> int:
+    """Return the bytes of a file's header, by its own account."""
+    return 8 + int.from_bytes(content[:8].to_pybytes(), "little")
 
 
 def _views(content: pa.Buffer) -> dict[str, npt.NDArray[Any]]:
     if len(content) < 8:
         raise ValueError(f"{len(content)} bytes are too few")
-    length = int.from_bytes(content[:8].to_pybytes(), "little")
-    if length > min(LARGEST_HEADER, len(content) - 8):
+    start = header_length(content)
+    if start > min(8 + LARGEST_HEADER, len(content)):
         raise ValueError("the header is longer than the file")
-    header = json.loads(content[8 : 8 + length].to_pybytes(), object_pairs_hook=_once)
+    header = json.loads(content[8:start].to_pybytes(), object_pairs_hook=_once)
     header.pop("__metadata__", None)
-    start = 8 + length
     views = {}
     position = 0
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):

@@ -1,9 +1,7 @@
 """A store that was written: samples, batches and what people read of them."""
 
-import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,9 @@ from graphfuse.core.errors import InputError, IntegrityError, suggest
 from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.tables import SPLITS, IntArray, State
 from graphfuse.store.batching import in_order, shard_windows, shuffled
+from graphfuse.store.blocks import edge_ends
 from graphfuse.store.buffers import Allocate, Buffers, allocate_arrays
-from graphfuse.store.columns import Shard, edge_ends, open_entities, open_shard
+from graphfuse.store.columns import Shard, open_entities, open_shard
 from graphfuse.store.frames import read_frame
 from graphfuse.store.gather import Columns, gather
 from graphfuse.store.index import read_index
@@ -37,7 +36,7 @@ def open_store(path: str | Path, *, verify: bool = True, memory_budget: int = ME
 
     Args:
         path: The store's folder.
-        verify: Check the checksum of each file before its first use in this process. Turn it off only to time reading.
+        verify: Check the checksum of each file, of a shard that of each block, before its first use in this process. Turn it off only to time reading.
         memory_budget: Bytes of shards that are open at a time; a larger store is shuffled window by window, and the next window is
             opened while one is used.
 
@@ -158,7 +157,8 @@ class GraphStore:
         position = self._positions([i])[0]
         number = int(np.searchsorted(self._starts, position, side="right")) - 1
         kind = self.schema.node_types.index(node_type)
-        first, end = self._shard(number).extents(np.array([position - self._starts[number]]))[0, :, kind].tolist()
+        local = int(position - self._starts[number])
+        first, end = self._shard(number).pointers[local : local + 2, kind].tolist()
         name = units_file(node_type, self._index.shards[number]["number"])
         if first == end and name not in self._index.files:
             return pd.DataFrame()
@@ -171,9 +171,7 @@ class GraphStore:
     def node_counts(self, node_type: str) -> IntArray:
         """Return how many nodes of a type each sample has on disk.  [num_samples]."""
         number = self.schema.node_types.index(node_type)
-        sizes = np.diff(self._starts)
-        extents = np.concatenate([self._shard(shard).extents(np.arange(size))[..., number] for shard, size in enumerate(sizes)])
-        return extents[:, 1] - extents[:, 0]
+        return np.concatenate([np.diff(self._shard(shard).pointers[:, number]) for shard in range(len(self._sizes))])
 
     def state(self, name: str) -> State:
         """Return a fitted state, such as `modalities-0-text`."""
@@ -207,23 +205,20 @@ class GraphStore:
 
     def _columns(self, positions: IntArray, allocate: Allocate = allocate_arrays) -> Columns:
         number = np.searchsorted(self._starts, positions, side="right") - 1
-        occurring = np.flatnonzero(np.bincount(number))
-        return gather(
-            self._shards(occurring.tolist()), np.searchsorted(occurring, number), positions - self._starts[number], self._ends, allocate
-        )
+        local = positions - self._starts[number]
+        occurring, shard_of = np.unique(number, return_inverse=True)
+        shards = self._shards(occurring.tolist())
+        for place, shard in enumerate(shards):
+            if shard.blocks is not None and not shard.blocks.all_known:
+                shard.blocks.check(local[shard_of == place])
+        return gather(shards, shard_of, local, self._ends, allocate)
 
     def _shard(self, number: int) -> Shard:
         return self._shards([number])[0]
 
     def _shards(self, numbers: list[int]) -> list[Shard]:
-        """Return shards, those that are not open opened side by side: checksums cost most, and let other threads run."""
         missing = [number for number in numbers if number not in self._open]
-        if len(missing) > 1:
-            with ThreadPoolExecutor(min(len(missing), os.cpu_count() or 1)) as threads:
-                opened = list(threads.map(self._open_shard, missing))
-        else:
-            opened = [self._open_shard(number) for number in missing]
-        self._open.update(zip(missing, opened, strict=True))
+        self._open.update({number: self._open_shard(number) for number in missing})
         shards = [self._open[number] for number in numbers]
         for number in numbers:
             self._open.move_to_end(number)

@@ -1,6 +1,5 @@
 """`index.json`: what a store says of itself."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,7 +80,7 @@ def _parse(value: Mapping[str, Any]) -> StoreIndex:
         raise ValueError("entry of a file")
     if sum(shard["samples"] for shard in shards) != value["samples"]:
         raise ValueError("number of samples")
-    if len({json.dumps([shard["y"], shard["dtype"]], sort_keys=True) for shard in shards}) > 1:
+    if any((shard["y"], shard["dtype"]) != (shards[0]["y"], shards[0]["dtype"]) for shard in shards):
         raise ValueError("targets or features of the shards differ in kind")
     if not all(isinstance(value[key], dict) for key in ("files", "recipe", "digests")):
         raise ValueError("files, recipe and digests are objects")
@@ -111,5 +110,7 @@ def _check_record(shard: Mapping[str, Any], schema: GraphSchema, edge_names: lis
     ]
     if not all(isinstance(count, int) and count >= 0 for count in counts):
         raise ValueError(f"counts of shard {str(shard['number'])[:40]}")
+    if not (isinstance(shard["block_samples"], int) and shard["block_samples"] > 0 and isinstance(shard["frame"], str)):
+        raise ValueError(f"blocks of shard {str(shard['number'])[:40]}")
     if shard_file(shard["number"]) not in files:
         raise ValueError(f"{shard_file(shard['number'])} is not listed")

@@ -4,17 +4,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from graphfuse.core.errors import IntegrityError
-from graphfuse.core.files import checksum_bytes, checksum_file, digest_file, inside
+from graphfuse.core.files import checksum_bytes, digest_file, inside
 from graphfuse.store.arrays import map_file
 
-_CHECKED: set[tuple[str, int, int, int, str]] = set()
-"""Files whose checksum this process has found right: path, inode, size, time of change, checksum."""
+Key = tuple[str, int, int, int, str]
+"""What tells a file from others: path, inode, size, time of change, checksum."""
+
+_KNOWN: dict[tuple[Key, int], npt.NDArray[np.bool_]] = {}
+"""Which parts this process has found right, by file and number of its parts: some are checked as a whole in one place, in blocks in
+another."""
 
 
-def verified(folder: Path, name: str, files: Mapping[str, Any], *, check: bool = True, whole: bool = False) -> pa.Buffer:
+def verified(folder: Path, name: str, files: Mapping[str, Any], *, check: bool = True) -> pa.Buffer:
     """Return the content of a store's file, as mapped memory, after checking it against its entry; the checksum once per process.
 
     Args:
@@ -22,20 +28,24 @@ def verified(folder: Path, name: str, files: Mapping[str, Any], *, check: bool =
         name: The file, relative to the store.
         files: Entries of `index.json`: name -> `{"sha256", "xxh3_128", "bytes"}`.
         check: False checks the size only.
-        whole: The file is one of many that are used one after the other. It is checked whether its checksum is known or not,
-            by reading it from first to last: a disk gives bytes faster so than where they are touched in mapped memory.
 
     Raises:
         IntegrityError: If the file is not listed, missing, cut short or changed.
         UnsafeError: If it leads out of the store.
     """
-    path, key = _found(folder, name, files)
-    content = map_file(path, once=whole)
-    if check and (whole or key not in _CHECKED):
-        if (checksum_file(path) if whole else checksum_bytes(memoryview(content))) != files[name]["xxh3_128"]:
-            raise _changed(folder / name)
-        _CHECKED.add(key)
+    path, key = found(folder, name, files)
+    content = map_file(path)
+    known = known_parts(key, 1)
+    if check and not known[0]:
+        if checksum_bytes(memoryview(content)) != files[name]["xxh3_128"]:
+            raise changed(folder / name)
+        known[0] = True
     return content
+
+
+def known_parts(key: Key, count: int) -> npt.NDArray[np.bool_]:
+    """Return which parts of a file this process has found right, to be written as more are.  [count]."""
+    return _KNOWN.setdefault((key, count), np.zeros(count, dtype=np.bool_))
 
 
 def check_digests(folder: Path, files: Mapping[str, Any]) -> None:
@@ -46,18 +56,23 @@ def check_digests(folder: Path, files: Mapping[str, Any]) -> None:
         UnsafeError: If one leads out of the store.
     """
     for name, entry in files.items():
-        path, _ = _found(folder, name, files)
+        path, _ = found(folder, name, files)
         if digest_file(path) != entry["sha256"]:
-            raise _changed(folder / name)
+            raise changed(folder / name)
 
 
 def forget() -> None:
     """Let every file be checked anew at its next use, as in a new process."""
-    _CHECKED.clear()
+    _KNOWN.clear()
 
 
-def _found(folder: Path, name: str, files: Mapping[str, Any]) -> tuple[Path, tuple[str, int, int, int, str]]:
-    """Return where a listed file is, and what tells it from others, if it has the size that it should have."""
+def found(folder: Path, name: str, files: Mapping[str, Any]) -> tuple[Path, Key]:
+    """Return where a listed file is, and what tells it from others, if it has the size that it should have.
+
+    Raises:
+        IntegrityError: If the file is not listed, missing or cut short.
+        UnsafeError: If it leads out of the store.
+    """
     if name not in files:
         raise IntegrityError(f"{folder / 'index.json'} must list {name}, and does not. Repeat convert into a new folder.")
     entry = files[name]
@@ -73,5 +88,11 @@ def _found(folder: Path, name: str, files: Mapping[str, Any]) -> tuple[Path, tup
     return path, (str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns, entry["xxh3_128"])
 
 
-def _changed(path: Path) -> IntegrityError:
+def changed(path: Path) -> IntegrityError:
+    """Return the error that says so of a file whose checksum is another."""
     return IntegrityError(f"{path} has changed since it was written. Repeat convert, or restore the file from a copy.")
+
+
+def broken(path: Path, error: Exception) -> IntegrityError:
+    """Return the error that says so of a file that is as it was written, and yet not as `convert` writes it."""
+    return IntegrityError(f"{path} must be as convert writes it: {error}. Repeat convert, or restore the file from a copy.")

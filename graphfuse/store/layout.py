@@ -1,5 +1,6 @@
-"""Where everything lies in a store, format 2, and what a shard must hold."""
+"""Where everything lies in a store, format 3, and what a shard must hold."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,11 +9,15 @@ import numpy.typing as npt
 
 from graphfuse.core.schema import GraphSchema, edge_name
 
-FORMAT = 2
-"""2: files are listed with a checksum besides their digest."""
+FORMAT = 3
+"""3: pointers and edges lie sample by sample, and blocks of samples have checksums of their own. 2: files have a checksum besides
+their digest."""
 INDEX = "index.json"
 SAMPLES = "samples.parquet"
 QUARANTINE = "quarantine.parquet"
+POINTERS, EDGES, BLOCKS = "ptr", "edges", "blocks"
+"""Arrays of a shard that all types share."""
+CHECKSUM_BYTES = 16
 
 Layout = dict[str, tuple[str, tuple[int, ...]]]
 """Array name -> (numpy's name of the element type, shape)."""
@@ -38,29 +43,42 @@ def state_file(name: str) -> str:
     return f"state/{name}.safetensors"
 
 
+def node_array(schema: GraphSchema, node_type: str) -> str:
+    """Return the name of what a shard holds of each node: its features, or its row in the entity table."""
+    return f"{node_type}.entity" if node_type in schema.entity_types else f"{node_type}.x"
+
+
+def weight_array(name: str) -> str:
+    """Return the name of the weights of an edge type."""
+    return f"{name}.weight"
+
+
+def num_blocks(record: Mapping[str, Any]) -> int:
+    """Return how many blocks the samples of a shard make, given its record in `index.json`."""
+    return math.ceil(record["samples"] / record["block_samples"])
+
+
 def shard_layout(schema: GraphSchema, record: Mapping[str, Any]) -> Layout:
     """Return exactly the arrays that a shard holds, given its record in `index.json`.
 
-    Per node type `<type>.x` [n, channels] (for entities `<type>.entity` [n] instead) and `<type>.ptr` [samples + 1]; per edge
-    type `<edge>.index` [2, e] local to the sample and sorted by destination, `<edge>.ptr`, `<edge>.weight` [e] where the
-    builder gives weights; `y` where there is a target.
+    - `ptr` [samples + 1, types]: first node of each sample per node type, then its first edge per edge type;
+    - `<type>.x` [n, channels] per node type, for entities `<type>.entity` [n] instead;
+    - `edges` [2 * edges of all types]: sample by sample, and of each type by type, all sources before all destinations; they are
+      positions within the sample, sorted by destination;
+    - `<edge>.weight` [e] where the builder gives weights, and `y` where there is a target;
+    - `blocks` [blocks + 1, 16], the last array in the file: the checksum of `ptr`, and one per block of samples (`store/blocks.py`).
     """
-    pointers = ("int64", (record["samples"] + 1,))
-    layout: Layout = {}
+    names = [edge_name(edge_type) for edge_type in schema.edge_types]
+    layout: Layout = {
+        POINTERS: ("int64", (record["samples"] + 1, len(schema.node_types) + len(names))),
+        EDGES: ("int32", (2 * sum(record["edges"][name] for name in names),)),
+        BLOCKS: ("uint8", (num_blocks(record) + 1, CHECKSUM_BYTES)),
+    }
     for node_type, channels in schema.channels_by_node_type.items():
         count = record["nodes"][node_type]
-        layout[f"{node_type}.ptr"] = pointers
-        if node_type in schema.entity_types:
-            layout[f"{node_type}.entity"] = ("int64", (count,))
-        else:
-            layout[f"{node_type}.x"] = (record["dtype"], (count, channels))
-    for edge_type in schema.edge_types:
-        name = edge_name(edge_type)
-        count = record["edges"][name]
-        layout[f"{name}.ptr"] = pointers
-        layout[f"{name}.index"] = ("int32", (2, count))
-        if name in record["weighted"]:
-            layout[f"{name}.weight"] = ("float32", (count,))
+        shared = node_type in schema.entity_types
+        layout[node_array(schema, node_type)] = ("int64", (count,)) if shared else (record["dtype"], (count, channels))
+    layout |= {weight_array(name): ("float32", (record["edges"][name],)) for name in record["weighted"]}
     if record["y"] is not None:
         layout["y"] = (record["y"]["dtype"], (record["samples"], *record["y"]["shape"]))
     return layout
@@ -80,30 +98,15 @@ def check_layout(arrays: Mapping[str, npt.NDArray[Any]], layout: Layout) -> None
             raise ValueError(f"'{name}' must be {dtype} {list(shape)} (is {arrays[name].dtype} {list(arrays[name].shape)})")
 
 
-def check_shard(arrays: Mapping[str, npt.NDArray[Any]], schema: GraphSchema) -> None:
-    """Check that pointers ascend and that every edge joins nodes of its own sample.
+def check_pointers(pointers: npt.NDArray[np.int64], schema: GraphSchema, record: Mapping[str, Any]) -> None:
+    """Check that a shard's pointers ascend from 0 to the number of nodes and edges of each type.
 
     Raises:
-        ValueError: With the first array that breaks the rule.
+        ValueError: With the first type that breaks the rule.
     """
-    counts = {node_type: _counts(arrays, node_type, _length(arrays, node_type)) for node_type in schema.node_types}
-    for edge_type in schema.edge_types:
-        name = edge_name(edge_type)
-        index = arrays[f"{name}.index"]
-        per_sample = _counts(arrays, name, index.shape[1])
-        for row, node_type in enumerate((edge_type[0], edge_type[2])):
-            # read without a sign, a number below 0 is a very large one
-            if np.any(index[row].view(np.uint32) >= np.repeat(counts[node_type].astype(np.uint32), per_sample)):
-                raise ValueError(f"'{name}.index' must stay within the sample's nodes")
-
-
-def _length(arrays: Mapping[str, npt.NDArray[Any]], node_type: str) -> int:
-    return len(arrays[f"{node_type}.x"] if f"{node_type}.x" in arrays else arrays[f"{node_type}.entity"])
-
-
-def _counts(arrays: Mapping[str, npt.NDArray[Any]], name: str, length: int) -> npt.NDArray[np.int64]:
-    pointers = arrays[f"{name}.ptr"]
-    counts: npt.NDArray[np.int64] = np.diff(pointers)
-    if pointers[0] != 0 or pointers[-1] != length or np.any(counts < 0):
-        raise ValueError(f"'{name}.ptr' must ascend from 0 to {length}")
-    return counts
+    names = [edge_name(edge_type) for edge_type in schema.edge_types]
+    lengths = [record["nodes"][node_type] for node_type in schema.node_types] + [record["edges"][name] for name in names]
+    right = (pointers[0] == 0) & (pointers[-1] == lengths) & np.all(pointers[1:] >= pointers[:-1], axis=0)
+    if not right.all():
+        wrong = int(np.argmin(right))
+        raise ValueError(f"'{POINTERS}' of '{(*schema.node_types, *names)[wrong]}' must ascend from 0 to {lengths[wrong]}")

@@ -1,4 +1,4 @@
-"""Node and edge tables -> a store, format 2 (`graphfuse.store.layout`)."""
+"""Node and edge tables -> a store, format 3 (`graphfuse.store.layout`)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,11 +11,25 @@ import numpy.typing as npt
 from graphfuse.core.errors import InputError
 from graphfuse.core.files import digest_bytes, file_entries, write_json
 from graphfuse.core.schema import EdgeType, GraphSchema, TargetSchema, edge_name
-from graphfuse.core.tables import EdgeTable, FloatArray, NodeTable, State
+from graphfuse.core.tables import EdgeTable, FloatArray, IntArray, NodeTable, State
 from graphfuse.core.versions import installed_versions
-from graphfuse.store.arrays import map_arrays, write_arrays
+from graphfuse.store.arrays import map_arrays, map_file, write_arrays
+from graphfuse.store.blocks import checksums, frame_checksum, samples_per_block
 from graphfuse.store.frames import write_frame
-from graphfuse.store.layout import FORMAT, INDEX, check_shard, entities_file, shard_file, state_file, units_file
+from graphfuse.store.layout import (
+    BLOCKS,
+    EDGES,
+    FORMAT,
+    INDEX,
+    POINTERS,
+    entities_file,
+    node_array,
+    shard_file,
+    state_file,
+    units_file,
+    weight_array,
+)
+from graphfuse.store.ragged import by_type, exclusive_sums, ragged_rows
 
 LARGEST = {"float16": 65504.0, "float32": float(np.finfo(np.float32).max)}
 """Largest number that each element type holds."""
@@ -45,26 +59,32 @@ def write_shard(
         dtype: Element type of features on disk, `float16` or `float32`.
 
     Returns:
-        The shard's record for `write_index`: number, samples, dtype, nodes, edges, weighted, y, files.
+        The shard's record for `write_index`: number, samples, dtype, nodes, edges, weighted, y, block_samples, frame, files.
 
     Raises:
         InputError: If features or targets are not finite or too large for `dtype`, nodes are not in the order of their samples, or
             an edge joins two samples.
     """
     arrays = shard_arrays(schema, num_samples=num_samples, nodes=nodes, edges=edges, y=y, dtype=dtype)
+    block_samples = samples_per_block(num_samples, sum(array.nbytes for array in arrays.values()))
+    arrays[BLOCKS] = checksums(arrays, schema, block_samples)
     write_arrays(folder / shard_file(number), arrays)
     names = [shard_file(number)]
     for node_type, table in nodes.items():
         names.append(units_file(node_type, number))
         write_frame(folder / names[-1], table.units)
+    edge_names = [edge_name(edge_type) for edge_type in schema.edge_types]
+    totals = dict(zip((*schema.node_types, *edge_names), arrays[POINTERS][-1].tolist(), strict=True))
     return {
         "number": number,
         "samples": num_samples,
         "dtype": dtype,
-        "nodes": {node_type: int(arrays[f"{node_type}.ptr"][-1]) for node_type in schema.node_types},
-        "edges": {edge_name(edge_type): int(arrays[f"{edge_name(edge_type)}.index"].shape[1]) for edge_type in schema.edge_types},
-        "weighted": [edge_name(edge_type) for edge_type in schema.edge_types if f"{edge_name(edge_type)}.weight" in arrays],
+        "nodes": {node_type: totals[node_type] for node_type in schema.node_types},
+        "edges": {name: totals[name] for name in edge_names},
+        "weighted": [name for name in edge_names if weight_array(name) in arrays],
         "y": None if y is None else {"dtype": str(arrays["y"].dtype), "shape": list(arrays["y"].shape[1:])},
+        "block_samples": block_samples,
+        "frame": frame_checksum(map_file(folder / shard_file(number)), len(arrays[BLOCKS]) - 1),
         "files": file_entries(folder, sorted(names)),
     }
 
@@ -85,19 +105,24 @@ def shard_arrays(
     if unknown:
         raise InputError(f"A shard holds the types of its schema (got '{unknown[0][:40]}'). Add the type to the schema.")
     arrays: State = {}
-    pointers = {}
+    node_counts, edge_counts, local_ends = [], [], [np.zeros(0, dtype=np.int32)]
     for node_type in schema.node_types:
-        table = nodes.get(node_type)
-        arrays |= _node_arrays(schema, node_type, table, num_samples, dtype)
-        pointers[node_type] = arrays[f"{node_type}.ptr"].astype(np.int64)
+        column, counts = _node_column(schema, node_type, nodes.get(node_type), num_samples, dtype)
+        arrays[node_array(schema, node_type)] = column
+        node_counts.append(counts)
+    first_rows = dict(zip(schema.node_types, exclusive_sums(np.stack(node_counts)), strict=True))
     for edge_type in schema.edge_types:
-        arrays |= _edge_arrays(edge_type, [table for table in edges if table.edge_type == edge_type], nodes, pointers, num_samples)
+        tables = [table for table in edges if table.edge_type == edge_type and (len(table) or table.weight is not None)]
+        index, counts, weight = _edge_columns(edge_type, tables, nodes, first_rows, num_samples)
+        local_ends.append(index.ravel())
+        edge_counts.append(counts)
+        if weight is not None:
+            arrays[weight_array(edge_name(edge_type))] = weight
+    pointers = exclusive_sums(np.stack([*node_counts, *edge_counts])).T
+    arrays[POINTERS] = np.ascontiguousarray(pointers)
+    arrays[EDGES] = _by_sample(np.concatenate(local_ends), np.diff(pointers[:, len(node_counts) :], axis=0))
     if y is not None:
         arrays["y"] = _target_array(y, num_samples)
-    try:
-        check_shard(arrays, schema)
-    except ValueError as error:
-        raise InputError(f"Samples cannot be laid out: {error}.") from error
     return arrays
 
 
@@ -148,7 +173,7 @@ def write_index(
         digests: Digests of the inputs.
     """
     weighted = {name for shard in shards for name in shard["weighted"]}
-    index = {
+    index: dict[str, Any] = {
         "format": FORMAT,
         "schema": schema.to_json(),
         "target": target.to_json(),
@@ -160,34 +185,36 @@ def write_index(
         "digests": digests,
         "versions": installed_versions(("numpy", "pandas", "pyarrow", "safetensors", "torch")),
     }
+    index = json.loads(json.dumps(index))  # as it will be read
     write_json(folder / INDEX, {**index, "sha256": index_digest(index)})
 
 
 def index_digest(index: Mapping[str, Any]) -> str:
-    """Return the digest of an index over everything but the digest itself."""
-    content = json.loads(json.dumps({key: value for key, value in index.items() if key != "sha256"}))  # as it will be read
+    """Return the digest of an index, plain JSON, over everything but the digest itself."""
+    content = {key: value for key, value in index.items() if key != "sha256"}
     return digest_bytes(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
 
 
-def _node_arrays(schema: GraphSchema, node_type: str, table: NodeTable | None, num_samples: int, dtype: str) -> State:
+def _node_column(
+    schema: GraphSchema, node_type: str, table: NodeTable | None, num_samples: int, dtype: str
+) -> tuple[npt.NDArray[Any], IntArray]:
+    """Return what is kept of each node of one type, and how many each sample has."""
     channels = schema.channels_by_node_type[node_type]
     shared = node_type in schema.entity_types
     if table is None:
-        empty: State = {f"{node_type}.ptr": np.zeros(num_samples + 1, dtype=np.int64)}
-        return empty | (
-            {f"{node_type}.entity": np.zeros(0, dtype=np.int64)} if shared else {f"{node_type}.x": np.zeros((0, channels), dtype=dtype)}
-        )
+        nothing = np.zeros(0, dtype=np.int64) if shared else np.zeros((0, channels), dtype=dtype)
+        return nothing, np.zeros(num_samples, dtype=np.int64)
     sample = table.sample
     if len(sample) and (sample[0] < 0 or sample[-1] >= num_samples or np.any(np.diff(sample) < 0)):
         raise InputError(f"Nodes of '{node_type}' must stand in the order of their samples, numbered 0 to {num_samples - 1}.")
     if table.x.shape != (len(table), channels) or len(table.units) != len(table):
         raise InputError(f"Nodes of '{node_type}' must have {channels} channels and one unit each (got {list(table.x.shape)}).")
-    arrays: State = {f"{node_type}.ptr": np.concatenate([[0], np.cumsum(table.counts(num_samples))]).astype(np.int64)}
+    counts = table.counts(num_samples)
     if not shared:
-        return arrays | {f"{node_type}.x": _feature_array(node_type, table.x, dtype)}
+        return _feature_array(node_type, table.x, dtype), counts
     if table.entity is None or table.entity.shape != (len(table),) or np.any(table.entity < 0):
         raise InputError(f"Nodes of '{node_type}' are shared, so each needs its row in the entity table.")
-    return arrays | {f"{node_type}.entity": table.entity.astype(np.int64)}
+    return table.entity.astype(np.int64), counts
 
 
 def _feature_array(node_type: str, x: FloatArray, dtype: str) -> npt.NDArray[Any]:
@@ -202,19 +229,21 @@ def _feature_array(node_type: str, x: FloatArray, dtype: str) -> npt.NDArray[Any
     return x.astype(dtype)
 
 
-def _edge_arrays(
+def _edge_columns(
     edge_type: EdgeType,
     tables: list[EdgeTable],
     nodes: Mapping[str, NodeTable],
-    pointers: Mapping[str, npt.NDArray[np.int64]],
+    first_rows: Mapping[str, IntArray],
     num_samples: int,
-) -> State:
-    """Return the edges of one type, local to their samples, by sample, destination and source."""
+) -> tuple[npt.NDArray[np.int32], IntArray, FloatArray | None]:
+    """Return the ends of the edges of one type, local to their samples and by sample, destination and source [2, num_edges].
+
+    Beside them, how many edges each sample has, and their weights if a table has any.
+    """
     name = edge_name(edge_type)
-    tables = [table for table in tables if len(table) or table.weight is not None]
     if not sum(len(table) for table in tables):
-        arrays: State = {f"{name}.index": np.zeros((2, 0), dtype=np.int32), f"{name}.ptr": np.zeros(num_samples + 1, dtype=np.int64)}
-        return arrays | ({f"{name}.weight": np.zeros(0, dtype=np.float32)} if tables else {})
+        nothing = np.zeros((2, 0), dtype=np.int32), np.zeros(num_samples, dtype=np.int64)
+        return *nothing, np.zeros(0, dtype=np.float32) if tables else None
     index = np.concatenate([table.index for table in tables], axis=1)
     ends = []
     for row, node_type in enumerate((edge_type[0], edge_type[2])):
@@ -227,15 +256,26 @@ def _edge_arrays(
     # rows ascend with the sample, so sorting by destination row sorts by sample as well
     order = np.lexsort((index[0], index[1]))
     sample = ends[1][order]
-    local = np.stack([index[0][order] - pointers[edge_type[0]][sample], index[1][order] - pointers[edge_type[2]][sample]])
+    local = np.stack([index[row][order] - first_rows[edge_type[2 * row]][sample] for row in (0, 1)]).astype(np.int32)
     counts = np.bincount(sample, minlength=num_samples)
-    arrays = {f"{name}.index": local.astype(np.int32), f"{name}.ptr": np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)}
-    if any(table.weight is not None for table in tables):
-        weight = np.concatenate([np.ones(len(table), dtype=np.float32) if table.weight is None else table.weight for table in tables])
-        if not np.all((weight >= 0) & (weight <= 1 + 1e-5)):  # a cosine of equal vectors may round above 1
-            raise InputError(f"Weights of edges '{name}' must lie in [0, 1] (got {weight.min():.4g} to {weight.max():.4g}).")
-        arrays[f"{name}.weight"] = np.minimum(weight[order], 1).astype(np.float32)
-    return arrays
+    if all(table.weight is None for table in tables):
+        return local, counts, None
+    weight = np.concatenate([np.ones(len(table), dtype=np.float32) if table.weight is None else table.weight for table in tables])
+    if not np.all((weight >= 0) & (weight <= 1 + 1e-5)):  # a cosine of equal vectors may round above 1
+        raise InputError(f"Weights of edges '{name}' must lie in [0, 1] (got {weight.min():.4g} to {weight.max():.4g}).")
+    return local, counts, np.minimum(weight[order], 1).astype(np.float32)
+
+
+def _by_sample(local_ends: npt.NDArray[np.int32], counts: IntArray) -> npt.NDArray[np.int32]:
+    """Return the ends of edges sample by sample, which are given type by type, all sources of a type before its destinations.
+
+    Args:
+        local_ends: Positions within the sample.  [2 * num_edges]
+        counts: Edges of each sample per type.  [num_samples, num_edge_types]
+    """
+    laid = np.empty_like(local_ends)
+    laid[ragged_rows(*by_type(counts))] = local_ends
+    return laid
 
 
 def _target_array(y: npt.NDArray[Any], num_samples: int) -> npt.NDArray[Any]:

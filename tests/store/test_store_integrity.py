@@ -4,15 +4,19 @@ import json
 import random
 import shutil
 
+import pyarrow as pa
 import pytest
 from safetensors.numpy import save
-from store_toys import FULL, toy_store
+from store_toys import FULL, SCHEMA, toy_store
 
 from graphfuse.core.errors import GraphfuseError, InputError, IntegrityError
 from graphfuse.core.files import file_entries, write_json
+from graphfuse.store import blocks
 from graphfuse.store.arrays import map_arrays
+from graphfuse.store.blocks import checksums, frame_checksum
 from graphfuse.store.graph_store import open_store
 from graphfuse.store.integrity import check_digests, forget, verified
+from graphfuse.store.layout import num_blocks
 from graphfuse.store.writer import index_digest
 
 SHARD = "shards/00001.safetensors"
@@ -32,8 +36,22 @@ def rewrite_index(folder, change):
 
 
 def replace_shard(folder, content):
+    """Put another file in a shard's place, and list it with its checksums."""
     (folder / SHARD).write_bytes(content)
-    rewrite_index(folder, lambda index: index["shards"][1]["files"].update(file_entries(folder, [SHARD])))
+
+    def listed(index):
+        record = index["shards"][1]
+        record["files"].update(file_entries(folder, [SHARD]))
+        record["frame"] = frame_checksum(pa.py_buffer(content), num_blocks(record))
+
+    rewrite_index(folder, listed)
+
+
+def replace_arrays(folder, **changes):
+    """Change arrays of a shard, and make all its checksums right."""
+    arrays = {name: array.copy() for name, array in map_arrays(folder / SHARD).items()} | changes
+    size = json.loads((folder / "index.json").read_text())["shards"][1]["block_samples"]
+    replace_shard(folder, save({**arrays, "blocks": checksums(arrays, SCHEMA, size)}))
 
 
 def read_everything(folder):
@@ -106,16 +124,16 @@ def test_missing_folder_says_how_to_make_one(tmp_path):
 
 
 def test_store_of_a_newer_format_names_both_versions_and_the_way_out(folder):
-    rewrite_index(folder, lambda index: index.update(format=3, novelty={}))
+    rewrite_index(folder, lambda index: index.update(format=4, novelty={}))
 
-    with pytest.raises(IntegrityError, match=r"store of format 3; this graphfuse reads format 2. Update graphfuse"):
+    with pytest.raises(IntegrityError, match=r"store of format 4; this graphfuse reads format 3. Update graphfuse"):
         open_store(folder)
 
 
 def test_store_of_an_older_format_names_both_versions_and_the_way_out(folder):
-    rewrite_index(folder, lambda index: index.update(format=1))
+    rewrite_index(folder, lambda index: index.update(format=2))
 
-    with pytest.raises(IntegrityError, match=r"store of format 1; this graphfuse reads format 2. Repeat convert into a new folder"):
+    with pytest.raises(IntegrityError, match=r"store of format 2; this graphfuse reads format 3. Repeat convert into a new folder"):
         open_store(folder)
 
 
@@ -202,12 +220,17 @@ def test_header_with_a_name_twice_is_refused(folder):
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
-    [("text_span__resembles__image_region.index", 90, "within the sample's nodes"), ("user.entity", 99, "must name rows 0 to 4")],
+    [
+        ("edges", 90, "'edges' must stay within the sample's nodes"),
+        ("edges", -1, "'edges' must stay within the sample's nodes"),
+        ("user.entity", 99, "'user.entity' must name rows 0 to 4"),
+        ("ptr", 1, "'ptr' of 'text_span' must ascend from 0 to 4"),
+    ],
 )
-def test_index_out_of_range_is_refused_even_with_a_right_digest(folder, name, value, said):
-    arrays = {key: array.copy() for key, array in map_arrays(folder / SHARD).items()}
-    arrays[name].flat[0] = value
-    replace_shard(folder, save(arrays))
+def test_position_out_of_range_is_refused_even_with_right_checksums(folder, name, value, said):
+    array = map_arrays(folder / SHARD)[name].copy()
+    array.flat[0] = value
+    replace_arrays(folder, **{name: array})
 
     with pytest.raises(IntegrityError, match=said):
         open_store(folder).batch([3])
@@ -220,7 +243,7 @@ def test_shards_that_somebody_mutated_are_read_or_refused_but_never_crash(folder
     for _ in range(150):
         content = bytearray(whole)
         for _ in range(draw.choice([1, 1, 4])):
-            content[draw.randrange(len(content) if draw.random() < 0.3 else 1500)] = draw.choice(b'09-[]{}",\x00\xff')
+            content[draw.randrange(len(content) if draw.random() < 0.3 else 800)] = draw.choice(b'09-[]{}",\x00\xff')
         replace_shard(folder, bytes(content))
         try:
             open_store(folder).batch([3, 4])
@@ -246,8 +269,49 @@ def test_checksum_is_checked_once_per_process(folder, monkeypatch):
     for _ in range(3):
         open_store(folder).batch([0, 3])
 
-    names = ("shards/00000.safetensors", "shards/00001.safetensors", "entities/user.safetensors")
-    assert sorted(checked) == sorted((folder / name).stat().st_size for name in names)
+    assert checked == [(folder / "entities/user.safetensors").stat().st_size]
+
+
+@pytest.fixture
+def in_blocks(tmp_path, monkeypatch):
+    """Return a store with a shard of eight samples, each a block of its own."""
+    monkeypatch.setattr("graphfuse.store.blocks.BLOCK_BYTES", 1)
+    forget()
+    return toy_store(tmp_path / "store", [[[2, 3, 1]] * 8])
+
+
+def test_only_blocks_that_are_used_are_checked_and_each_once_per_process(in_blocks, monkeypatch):
+    whole, checked = blocks._parts, []
+    monkeypatch.setattr("graphfuse.store.blocks._parts", lambda *given: checked.append(given[2:]) or whole(*given))
+
+    for _ in range(2):
+        store = open_store(in_blocks)
+        store.batch([6, 2])
+        store.batch([2])
+
+    assert checked == [(2, 3), (6, 7)]
+
+
+def test_damage_is_noticed_in_its_block_alone(in_blocks):
+    path = in_blocks / "shards/00000.safetensors"
+    place = path.read_bytes().find(map_arrays(path)["text_span.x"].tobytes()) + 3 * 2 * 2 * 5  # sample 5: float16, 2 spans, 3 channels
+    flip(path, place)
+    store = open_store(in_blocks)
+
+    assert store.batch([0, 1, 2, 3, 4, 6, 7]).num_graphs == 7
+    with pytest.raises(IntegrityError, match=r"00000.safetensors has changed since it was written"):
+        store.batch([5])
+
+
+def test_shard_with_other_content_of_the_same_shape_is_noticed(folder):
+    path = folder / SHARD
+    arrays = {name: array.copy() for name, array in map_arrays(path).items()}
+    arrays["text_span.x"] += 1
+    size = json.loads((folder / "index.json").read_text())["shards"][1]["block_samples"]
+    path.write_bytes(save({**arrays, "blocks": checksums(arrays, SCHEMA, size)}))  # whole in itself, but not the one listed
+
+    with pytest.raises(IntegrityError, match=f"{SHARD} has changed since it was written"):
+        open_store(folder).batch([3])
 
 
 def test_checksum_is_not_checked_where_timing_is_the_aim(folder):
