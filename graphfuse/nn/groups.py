@@ -60,6 +60,33 @@ class Groups:
             return torch.argsort(self.index, stable=True)
         return torch.from_numpy(_counted(self.index.numpy(), self.num_groups))
 
+    def sort(self, values: Tensor) -> Tensor:
+        """Return something of every row, group after group: [num_rows, ...] -> [num_rows, ...]."""
+        return values if self.ordered else values.index_select(0, self.order)
+
+
+class Ways:
+    """Ways from rows of one table to rows of another, which may be gone many times, and back for the gradient.
+
+    Args:
+        source: Where each way begins.
+        destination: Where it ends.
+    """
+
+    def __init__(self, source: Groups, destination: Groups) -> None:
+        self.source = source
+        self.destination = destination
+
+    @cached_property
+    def arriving(self) -> Tensor:
+        """Source of each way, destination after destination, [num_ways]."""
+        return self.destination.sort(self.source.index)
+
+    @cached_property
+    def returning(self) -> Tensor:
+        """Destination of each way, source after source, [num_ways]."""
+        return self.source.sort(self.destination.index)
+
 
 def _counted(index: IntArray, num_groups: int) -> IntArray:
     """Return the rows group after group, in their order within each: as torch would sort them, in a third of the time."""
@@ -87,19 +114,18 @@ def total(values: Tensor, groups: Groups, weight: Tensor | None = None) -> Tenso
     return cast("Tensor", _Total.apply(values, weight, groups))
 
 
-def send(x: Tensor, source: Groups, destination: Groups, weight: Tensor | None = None) -> Tensor:
-    """Send a row along every edge and add up what arrives: `total(take(x, source), destination, weight)` without a row per edge.
+def send(x: Tensor, ways: Ways, weight: Tensor | None = None) -> Tensor:
+    """Send a row along every way and add up what arrives: `total(take(x, source), destination, weight)` without a row per way.
 
     Args:
-        x: Rows of the sources, [source.num_groups, channels].
-        source: Source of each edge.
-        destination: Destination of each edge.
-        weight: Factor of each edge, [num_edges]; None means 1.
+        x: Rows of the sources, [num_sources, channels].
+        ways: Source and destination of each way.
+        weight: Factor of each way, [num_ways]; None means 1.
 
     Returns:
-        [destination.num_groups, channels].
+        [num_destinations, channels].
     """
-    return cast("Tensor", _Send.apply(x, weight, source, destination))
+    return cast("Tensor", _Send.apply(x, weight, ways))
 
 
 def largest(values: Tensor, groups: Groups) -> Tensor:
@@ -108,7 +134,7 @@ def largest(values: Tensor, groups: Groups) -> Tensor:
     Without gradient.
     """
     with torch.no_grad():
-        ordered = values.detach() if groups.ordered else values.detach().index_select(0, groups.order)
+        ordered = groups.sort(values.detach())
         # on a CPU segment_reduce is slow for sums of wide rows, not for maxima of a few columns
         peak = torch.segment_reduce(ordered, "max", offsets=groups.offsets, initial=-torch.inf, unsafe=True)
         return peak.masked_fill_(peak == -torch.inf, 0.0)
@@ -150,7 +176,7 @@ class _Total(torch.autograd.Function):
     def forward(ctx: Context, values: Tensor, weight: Tensor | None, groups: Groups) -> Tensor:
         ctx.groups = groups
         ctx.save_for_backward(values if weight is not None and ctx.needs_input_grad[1] else None, weight)
-        return _bag(values, groups.order, groups.offsets, None if weight is None else weight.index_select(0, groups.order))
+        return _bag(values, groups.order, groups.offsets, None if weight is None else groups.sort(weight))
 
     @staticmethod
     @once_differentiable
@@ -169,20 +195,18 @@ class _Total(torch.autograd.Function):
 
 class _Send(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Context, x: Tensor, weight: Tensor | None, source: Groups, destination: Groups) -> Tensor:
-        ctx.source, ctx.destination = source, destination
+    def forward(ctx: Context, x: Tensor, weight: Tensor | None, ways: Ways) -> Tensor:
+        ctx.ways = ways
         ctx.save_for_backward(x if weight is not None and ctx.needs_input_grad[1] else None, weight)
-        return _sent(x, weight, source, destination)
+        return _bag(x, ways.arriving, ways.destination.offsets, None if weight is None else ways.destination.sort(weight))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Context, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Context, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
-        of_x = _sent(gradient, weight, ctx.destination, ctx.source) if ctx.needs_input_grad[0] else None
-        of_weight = _dots(gradient, ctx.destination.index, x, ctx.source.index) if ctx.needs_input_grad[1] else None
-        return of_x, of_weight, None, None
-
-
-def _sent(x: Tensor, weight: Tensor | None, source: Groups, destination: Groups) -> Tensor:
-    order = destination.order
-    return _bag(x, source.index.index_select(0, order), destination.offsets, None if weight is None else weight.index_select(0, order))
+        ways, of_x, of_weight = ctx.ways, None, None
+        if ctx.needs_input_grad[0]:
+            of_x = _bag(gradient, ways.returning, ways.source.offsets, None if weight is None else ways.source.sort(weight))
+        if ctx.needs_input_grad[1]:
+            of_weight = _dots(gradient, ways.destination.index, x, ways.source.index)
+        return of_x, of_weight, None

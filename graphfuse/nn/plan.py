@@ -80,7 +80,7 @@ class EdgePlan(Mapping[EdgeType, Tensor]):
         first, num_all = _offsets(self.num_nodes)
         ends = [[edge_type[end] for edge_type in self.edge_types] for end in (0, 2)]
         counts, offsets = (np.array([[found[name] for name in types] for types in ends]) for found in (self.num_nodes, first))
-        return make_relay(self.edge_index, self.sizes, counts, offsets, num_all)
+        return make_relay(list(self._edge_index_dict.values()), counts, offsets, num_all)
 
     @cached_property
     def by_destination(self) -> "SortedEdges":

@@ -13,21 +13,20 @@ import torch
 from torch import Tensor
 
 from graphfuse.core.tables import IntArray
-from graphfuse.nn.groups import Groups, repeated, send
+from graphfuse.nn.groups import Groups, Ways, repeated, send
 
 
 @dataclass(frozen=True, kw_only=True)
 class Leg:
     """Half of the way: from rows of one table to rows of the next."""
 
-    source: Groups
-    destination: Groups
+    ways: Ways
     edge: Tensor
     """Edge whose weight each step carries; one past the last edge stands for weight 1.  [num_steps]"""
 
     def pass_on(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Send rows along: x [source.num_groups, channels], weight [num_edges + 1] -> [destination.num_groups, channels]."""
-        return send(x, self.source, self.destination, weight.index_select(0, self.edge))
+        """Send rows along: x [num_sources, channels], weight [num_edges + 1] -> [num_destinations, channels]."""
+        return send(x, self.ways, weight.index_select(0, self.edge))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,77 +41,96 @@ class Relay:
     """Relay rows per relation."""
 
 
-def make_relay(ends: Tensor, sizes: Sequence[int], num_nodes: IntArray, offsets: IntArray, num_all: int) -> Relay:
+def make_relay(edges: Sequence[Tensor], num_nodes: IntArray, offsets: IntArray, num_all: int) -> Relay:
     """Lay out the steps of all relations, where their edges lie.
 
     Args:
-        ends: Source and destination of every edge within their types, relation after relation, [2, num_edges].
-        sizes: Edges per relation.
+        edges: Source and destination of every edge within their types, per relation [2, num_edges].
         num_nodes: Number of nodes of each relation's source and destination type, [2, num_relations].
         offsets: First node of each relation's source and destination type, counted over all types, [2, num_relations].
         num_all: Number of nodes of all types.
     """
-    if ends.is_cuda:  # where to count which end has fewer takes longer than the products that it saves
-        return _at_sources(ends, sizes, num_nodes, offsets, num_all)
-    return _at_smaller_ends(ends.numpy(), sizes, num_nodes, offsets, num_all)
+    if any(ends.is_cuda for ends in edges):  # where to count which end has fewer takes longer than the products that it saves
+        return _at_sources(edges, num_nodes, offsets, num_all)
+    return _at_smaller_ends([ends.numpy() for ends in edges], num_nodes, offsets, num_all)
 
 
-def _at_sources(ends: Tensor, sizes: Sequence[int], num_nodes: IntArray, offsets: IntArray, num_all: int) -> Relay:
+def _at_sources(edges: Sequence[Tensor], num_nodes: IntArray, offsets: IntArray, num_all: int) -> Relay:
     """Take every node of a relation's source type for a relay row."""
+    ends, sizes = torch.cat(list(edges), dim=1), [each.size(1) for each in edges]
     rows, device = num_nodes[0], ends.device
     first_row = np.cumsum(rows) - rows
     row, edge = torch.arange(int(rows.sum()), device=device), torch.arange(ends.size(1), device=device)
     node = row + repeated(offsets[0] - first_row, rows, device)
     begin, end = (ends[side] + repeated(first, sizes, device) for side, first in enumerate((first_row, offsets[1])))
+    to_rows = Ways(Groups(node, num_all), Groups(row, row.numel(), ordered=True))
     return Relay(
-        first=Leg(
-            source=Groups(node, num_all), destination=Groups(row, row.numel(), ordered=True), edge=torch.full_like(row, edge.numel())
-        ),
-        second=Leg(source=Groups(begin, row.numel()), destination=Groups(end, num_all), edge=edge),
+        first=Leg(ways=to_rows, edge=torch.full_like(row, edge.numel())),
+        second=Leg(ways=Ways(Groups(begin, row.numel()), Groups(end, num_all)), edge=edge),
         sizes=rows.tolist(),
     )
 
 
-def _at_smaller_ends(ends: IntArray, sizes: Sequence[int], num_nodes: IntArray, offsets: IntArray, num_all: int) -> Relay:
-    """Choose each relation's end."""
-    # 1. Count, per relation and end, the nodes that have an edge; relay rows stand at the end with fewer.
-    sides = [_Side(*each, sizes) for each in zip(ends, num_nodes, offsets, strict=True)]
-    at_source = sides[0].reached <= sides[1].reached
-    rows = np.where(at_source, sides[0].reached, sides[1].reached)
-    first_row = np.cumsum(rows) - rows
-    # 2. At that end one step per row joins it to its node, at the other one step per edge.
-    legs = []
-    for side, other, here in ((sides[0], sides[1], at_source), (sides[1], sides[0], ~at_source)):
-        relation = np.flatnonzero(here).repeat(side.reached[here])
-        mine = np.repeat(here, side.reached)
-        passing = np.flatnonzero(np.repeat(~here, sizes))
-        node = np.concatenate([side.nodes[mine], side.node_of_edge[passing]])
-        row = np.concatenate([first_row[relation] + side.numbers[mine], (np.repeat(first_row, sizes) + other.number_of_edge)[passing]])
-        edge = np.concatenate([np.full(len(relation), ends.shape[1]), passing])
-        at_node, at_row, carried = (torch.from_numpy(part) for part in (node, row, edge))
-        legs.append((Groups(at_node, num_all), Groups(at_row, int(rows.sum())), carried))
-    (node_from, row_to, sent), (node_to, row_from, passed) = legs
-    return Relay(
-        first=Leg(source=node_from, destination=row_to, edge=sent),
-        second=Leg(source=row_from, destination=node_to, edge=passed),
-        sizes=rows.tolist(),
-    )
+def _at_smaller_ends(edges: Sequence[IntArray], num_nodes: IntArray, offsets: IntArray, num_all: int) -> Relay:
+    """Choose each relation's end: of its edges' sources and destinations, where fewer nodes have an edge."""
+    steps = _Steps(num_all), _Steps(num_all)  # at sources, before the relay rows, and at destinations, behind them
+    sizes: list[int] = []
+    num_rows = num_edges = 0
+    every = sum(ends.shape[1] for ends in edges)
+    for ends, sized, first in zip(edges, num_nodes.T.tolist(), offsets.T.tolist(), strict=True):
+        counts = [np.bincount(end, minlength=size) for end, size in zip(ends, sized, strict=True)]
+        there = [np.flatnonzero(count) for count in counts]
+        near = int(len(there[1]) < len(there[0]))
+        far, nodes = 1 - near, there[near]
+        row = np.arange(num_rows, num_rows + len(nodes))
+        row_of_node = np.zeros(sized[near], dtype=np.int64)
+        row_of_node[nodes] = row
+        # one step per row joins it to its node, at the other end one step per edge leads on
+        steps[near].add(nodes, first[near], row, np.full(len(nodes), every), np.minimum(counts[near], 1), np.ones_like(nodes))
+        edge = np.arange(num_edges, num_edges + ends.shape[1])
+        steps[far].add(ends[far], first[far], row_of_node[ends[near]], edge, counts[far], counts[near][nodes])
+        sizes.append(len(nodes))
+        num_rows, num_edges = num_rows + len(nodes), num_edges + ends.shape[1]
+    (sources, begins, sent), (destinations, arrivals, passed) = (each.laid_out(num_rows) for each in steps)
+    return Relay(first=Leg(ways=Ways(sources, begins), edge=sent), second=Leg(ways=Ways(arrivals, destinations), edge=passed), sizes=sizes)
 
 
-class _Side:
-    """One end of all relations: the nodes that have an edge, numbered within each relation."""
+class _Steps:
+    """The steps between nodes and relay rows, relation after relation.
 
-    def __init__(self, index: IntArray, num_nodes: IntArray, offsets: IntArray, sizes: Sequence[int]) -> None:
-        first = np.cumsum(num_nodes) - num_nodes  # of each relation, when every relation has its own copy of the nodes
-        place = index + np.repeat(first, sizes)
-        there = np.bincount(place, minlength=int(num_nodes.sum())) > 0
-        before = np.concatenate([[0], np.cumsum(there)])
-        start = before[first]
-        self.reached: IntArray = before[first + num_nodes] - start
-        """Nodes that have an edge, [num_relations]."""
-        self.nodes: IntArray = np.flatnonzero(there) + np.repeat(offsets - first, self.reached)
-        """These nodes, counted over all types, relation after relation."""
-        self.numbers: IntArray = np.arange(len(self.nodes)) - np.repeat(start, self.reached)
-        """Their numbers within their relation."""
-        self.node_of_edge: IntArray = index + np.repeat(offsets, sizes)
-        self.number_of_edge: IntArray = before[place] - np.repeat(start, sizes)
+    Args:
+        num_all: Number of nodes of all types.
+    """
+
+    def __init__(self, num_all: int) -> None:
+        self._parts: tuple[list[IntArray], ...] = ([], [], [], [])
+        self._per_node = np.zeros(num_all, dtype=np.int64)
+
+    def add(self, node: IntArray, first: int, row: IntArray, edge: IntArray, per_node: IntArray, per_row: IntArray) -> None:
+        """Add the steps of one relation.
+
+        Args:
+            node: Node of each step within its type.  [num_steps]
+            first: First node of the type, counted over all types.
+            row: Relay row of each step.  [num_steps]
+            edge: Edge whose weight it carries.  [num_steps]
+            per_node: Steps at each node of the type.  [num_nodes]
+            per_row: Steps at each relay row of the relation.  [num_rows]
+        """
+        for parts, part in zip(self._parts, (node + first, row, edge, per_row), strict=True):
+            parts.append(part)
+        self._per_node[first : first + len(per_node)] += per_node
+
+    def laid_out(self, num_rows: int) -> tuple[Groups, Groups, Tensor]:
+        """Return the nodes and the relay rows of all steps, and the edges whose weights they carry."""
+        node, row, edge, per_row = (np.concatenate([np.zeros(0, dtype=np.int64), *parts]) for parts in self._parts)
+        # a store keeps edges by destination, so that often nothing is left to sort
+        rows = Groups(torch.from_numpy(row), num_rows, ordered=bool(np.all(row[1:] >= row[:-1])), offsets=_offsets(per_row))
+        return Groups(torch.from_numpy(node), len(self._per_node), offsets=_offsets(self._per_node)), rows, torch.from_numpy(edge)
+
+
+def _offsets(counts: IntArray) -> Tensor:
+    """Return where each group begins, and where the last ends."""
+    offsets = np.zeros(len(counts) + 1, dtype=np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    return torch.from_numpy(offsets)

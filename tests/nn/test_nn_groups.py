@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from graphfuse.nn.groups import Groups, add_up, largest, send, take, total
+from graphfuse.nn.groups import Groups, Ways, add_up, largest, send, take, total
 
 INDEX = torch.tensor([3, 0, 3, 1, 0, 3])
 """Group 2 is empty."""
@@ -33,9 +33,9 @@ def test_taking_and_adding_up_are_each_others_gradient() -> None:
 def test_sending_is_taking_and_adding_up(weighted: bool) -> None:
     source, destination = Groups(torch.tensor([1, 0, 0, 2, 1, 1]), 3), groups()
     weight = values(6, 1, seed=1).detach().squeeze(1).requires_grad_() if weighted else None
-    torch.testing.assert_close(send(values(3), source, destination, weight), total(take(values(3), source), destination, weight))
+    torch.testing.assert_close(send(values(3), Ways(source, destination), weight), total(take(values(3), source), destination, weight))
     inputs = (values(3), weight) if weighted else (values(3),)
-    assert torch.autograd.gradcheck(lambda x, w=None: send(x, source, destination, w), inputs)
+    assert torch.autograd.gradcheck(lambda x, w=None: send(x, Ways(source, destination), w), inputs)
 
 
 def test_the_largest_of_an_empty_group_is_0() -> None:

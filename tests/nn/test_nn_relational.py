@@ -127,7 +127,7 @@ def test_where_matrices_are_multiplied_changes_nothing(monkeypatch: pytest.Monke
     layer = RelationalMean(8, 6, NODE_TYPES, EDGE_TYPES, product=False)
     expected = layer(x_dict, edges, weights)
     # what a GPU does
-    monkeypatch.setattr(relay, "_at_smaller_ends", lambda ends, *rest: relay._at_sources(torch.from_numpy(ends), *rest))
+    monkeypatch.setattr(relay, "_at_smaller_ends", lambda each, *rest: relay._at_sources(list(map(torch.from_numpy, each)), *rest))
     plan = EdgePlan(EDGE_TYPES, {"a": 5, "b": 4}, edges)
     assert plan.relay.sizes == [5, 4, 5]
     for name, value in layer(x_dict, plan, weights).items():

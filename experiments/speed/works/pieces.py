@@ -10,7 +10,7 @@ from rows import Row
 from torch import Tensor, nn
 
 from graphfuse.nn.dropout import Dropout
-from graphfuse.nn.groups import Groups, send
+from graphfuse.nn.groups import Ways, send
 from graphfuse.nn.plan import EdgePlan
 
 CHANNELS = 64
@@ -25,11 +25,12 @@ def rows(quick: bool) -> Iterator[Row]:
     store = made_store(WORK / "steps", 4_096, "float16")
     batch = moved(store.batch(range(256)))
     plan = EdgePlan(batch.edge_types, {name: batch[name].num_nodes for name in batch.node_types}, batch.edge_index_dict)
-    yield _sums(plan.source, plan.node, seconds)
+    yield _sums(Ways(plan.source, plan.node), seconds)
     yield _dropout(seconds)
 
 
-def _sums(source: Groups, destination: Groups, seconds: float) -> Row:
+def _sums(ways: Ways, seconds: float) -> Row:
+    source, destination = ways.source, ways.destination
     x = torch.randn(source.num_groups, CHANNELS, generator=torch.Generator(DEVICE).manual_seed(0), device=DEVICE, requires_grad=True)
 
     def stock() -> Tensor:
@@ -39,10 +40,10 @@ def _sums(source: Groups, destination: Groups, seconds: float) -> Row:
     def gradient(out: Tensor) -> Tensor:
         return torch.autograd.grad(out.square().sum(), x)[0]
 
-    ours, theirs = send(x, source, destination), stock()
+    ours, theirs = send(x, ways), stock()
     torch.testing.assert_close(ours, theirs)
     torch.testing.assert_close(gradient(ours), gradient(theirs))
-    found = race({"ours": lambda _: gradient(send(x, source, destination)), "peers": lambda _: gradient(stock())}, seconds=seconds)
+    found = race({"ours": lambda _: gradient(send(x, ways)), "peers": lambda _: gradient(stock())}, seconds=seconds)
     edges = source.index.numel()
     return Row(
         work=f"rows sent along {edges:,} edges and added up, {CHANNELS} channels, with gradient",
