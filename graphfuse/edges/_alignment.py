@@ -4,15 +4,21 @@ import numpy as np
 import numpy.typing as npt
 
 from graphfuse.core.errors import InputError
-from graphfuse.core.tables import NodeTable, State
+from graphfuse.core.tables import IntArray, NodeTable, State
 
 Float64Array = npt.NDArray[np.float64]
+Features = npt.NDArray[np.floating]
 
 FINE, COARSE = 2.0**-18, 2.0**-14
 """Steps of projections (at most 1) and of standardised features (clipped to 32): their products are multiples of 2^-32 and sums over
 up to 2^15 channels stay below 2^20, so float64 holds them exactly and a row's projection does not depend on its neighbours."""
 SAMPLES_AT_ONCE = 64
 """Of which means and covariances are summed at a time: what is made of them stays in the cache."""
+NUMBERS_AT_ONCE = 2**18
+"""Features that are projected at a time, for the same reason."""
+SMALLEST_RIDGE = 1e-3
+"""From this ridge on, covariances are multiplied in float32, twice as fast as in float64, and added up in float64: they err by some
+1e-6 of the mean variance, far below the ridge that is then added to it."""
 FURTHEST = 32.0
 """Standard deviations at which features are clipped."""
 
@@ -56,45 +62,66 @@ class Projection:
 
     def __init__(self, state: State, end: str) -> None:
         self._mean, scale, self._projection = (state[f"{end}_{name}"].astype(np.float64) for name in ("mean", "scale", "projection"))
-        self._step = scale * COARSE
+        self._steps = float(1 / (scale[0] * COARSE))
+        self.dimensions = self._projection.shape[1]
 
-    def __call__(self, x: Float64Array) -> Float64Array:
-        """Return features in the aligned space, overwriting them.  [num_rows, channels] -> [num_rows, dimensions]."""
-        x -= self._mean
-        x /= self._step
-        np.clip(x, -FURTHEST / COARSE, FURTHEST / COARSE, out=x)
-        np.rint(x, out=x)
-        product: Float64Array = x @ self._projection
-        product *= COARSE
-        return product
+    def __call__(self, x: Features) -> Float64Array:
+        """Return features in the aligned space.  [num_rows, channels] -> [num_rows, dimensions]."""
+        return self.rows(x, np.arange(len(x)))
+
+    def rows(self, x: Features, rows: IntArray) -> Float64Array:
+        """Return some rows of `x` in the aligned space, each computed from its own features alone.  [num_rows, dimensions].
+
+        Args:
+            x: Features.  [n, channels]
+            rows: Of `x`.  [num_rows]
+        """
+        at_once = max(1, NUMBERS_AT_ONCE // max(x.shape[1], 1))
+        found = np.empty((len(rows), self._projection.shape[1]))
+        wide = np.empty((min(at_once, len(rows)), x.shape[1]))
+        for first in range(0, len(rows), at_once):
+            # features have float32's precision, and these passes take half as long in it; whole steps (2^19 at most) fit in it
+            part = x[rows[first : first + at_once]].astype(np.float32, copy=False)
+            part -= self._mean.astype(np.float32)
+            part *= np.float32(self._steps)
+            np.clip(part, -FURTHEST / COARSE, FURTHEST / COARSE, out=part)
+            np.rint(part, out=part)
+            np.copyto(wide[: len(part)], part)
+            np.matmul(wide[: len(part)], self._projection, out=found[first : first + len(part)])
+        found *= COARSE
+        return found
 
 
 class _Fitted:
     """One end's units: weighted mean, scale, whitening [channels, channels] and mean per sample [num_samples, channels]."""
 
-    def __init__(self, table: NodeTable, shared: npt.NDArray[np.int64], ridge: float) -> None:
+    def __init__(self, table: NodeTable, shared: IntArray, ridge: float) -> None:
         used = np.flatnonzero(np.isin(table.sample, shared))
         place = np.searchsorted(shared, table.sample[used])
         count = np.bincount(place, minlength=len(shared))
         ends = np.cumsum(count)
         starts = ends - count
         blocks = [range(first, min(first + SAMPLES_AT_ONCE, len(shared))) for first in range(0, len(shared), SAMPLES_AT_ONCE)]
-        rows = [slice(starts[block[0]], ends[block[-1]]) for block in blocks]
-        # 1. The mean of each sample, and of these the mean: every sample counts the same.
-        sums = [
-            np.add.reduceat(table.x[used[of]].astype(np.float64), starts[block] - of.start) for of, block in zip(rows, blocks, strict=True)
-        ]
-        sample_means = np.concatenate(sums) / count[:, None]
-        self.mean = sample_means.mean(axis=0)
-        sample_means -= self.mean
-        # 2. The covariance of units around it.
-        share = np.sqrt(1.0 / count[place] / len(shared))[:, None]
+        precision: type[np.floating] = np.float32 if ridge >= SMALLEST_RIDGE else np.float64
+        # 1. The sum of each sample and the covariance of units, around a centre that is near enough to the mean to lose no digits.
+        centre = table.x[used[: ends[blocks[0][-1]]]].mean(axis=0, dtype=np.float64).astype(precision)
+        share = np.sqrt(1.0 / count[place] / len(shared)).astype(precision)[:, None]
+        sums = np.empty((len(shared), table.x.shape[1]), dtype=precision)
         covariance = np.zeros((table.x.shape[1],) * 2)
-        for of in rows:
-            x = table.x[used[of]].astype(np.float64)
-            x -= self.mean
+        for block in blocks:
+            of = slice(starts[block[0]], ends[block[-1]])
+            x: Features = table.x[used[of]].astype(precision, copy=False)
+            x -= centre
+            for sample in block:  # np.add.reduceat takes six times as long
+                np.add.reduce(x[starts[sample] - of.start : ends[sample] - of.start], axis=0, out=sums[sample])
             x *= share[of]
             covariance += x.T @ x  # numpy sees that it is symmetric, and computes half of it
+        # 2. The same around the mean, for which every sample counts the same.
+        sample_means = sums / count[:, None]
+        beside = sample_means.mean(axis=0)
+        self.mean = centre + beside
+        sample_means -= beside
+        covariance -= np.outer(beside, beside)
         # 3. One scale for all channels: relative sizes are the encoder's, only the order of magnitude is taken out.
         self.scale = np.sqrt(np.mean(np.diag(covariance), keepdims=True).clip(1e-24))
         self.sample_means = sample_means / self.scale

@@ -1,137 +1,204 @@
-"""Exact nearest neighbours within each sample, with the same bits whatever the rest of the chunk holds."""
+"""Nearest neighbours within each sample, with the same bits whatever the rest of the chunk holds.
 
-from collections.abc import Callable, Iterator
+A product of many rows sums in an order that depends on its shape and on the number of threads, and so do the last bits of its
+results. Cosines are therefore rounded to steps far coarser than that noise. Where the noise could decide between two steps, which
+is rare, the cosine is computed again from its two rows alone. What comes out is a function of the two rows and of nothing else.
+"""
+
+import math
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from graphfuse.core.tables import IntArray
+from graphfuse.edges._helpers import blocks
 
 Float64Array = npt.NDArray[np.float64]
+Features = npt.NDArray[np.floating]
 
 NUMBERS_AT_ONCE = 4_000_000
-"""Bounds the memory of one batched product (8 bytes each)."""
+"""Bounds the memory of one product (8 bytes each)."""
 NUMBERS_IN_CACHE = 2**18
 """What a batch of small samples may hold (8 bytes each), so that it stays in a core's cache from the first step to the last."""
-STEP = 2.0**-20
-"""Coordinates are rounded to multiples of this: products are then multiples of 2^-40 and their sums stay below 2^13, so that
-float64 holds them exactly and the order of summation, the batch shape and the number of threads change nothing. New rows
-therefore get the very edges that the same rows had in the store."""
-PLACES = 2**12
-"""Most columns whose place fits beside a product of two rows (41 bits) in the 53 bits of a float64."""
-
-
-Space = Callable[[Float64Array], Float64Array]
-"""Features of some rows -> the same rows in the space where they are compared, each by itself; what is given may be overwritten."""
+STEP = 2.0**-24
+"""Cosines are rounded to multiples of this, which float32 holds exactly; those that round to the same are equal."""
+PLACES = 2.0**27
+"""Columns whose place fits beside a cosine in steps (25 bits) in the 53 bits of a float64; memory ends long before."""
+SHORTEST = 1e-100
+"""Rows below this length count as zeros: products of shorter ones may fall below what float64 holds in full."""
+CHANNELS_AT_ONCE = 8192
+"""Of which squares are summed in one go: the library shares sums of more than 10,000 among threads, which changes their order."""
 
 
 def nearest(
-    a: npt.NDArray[np.floating],
-    a_sample: IntArray,
-    b: npt.NDArray[np.floating],
-    b_sample: IntArray,
-    top_k: int,
-    *,
-    apart: bool,
-    spaces: tuple[Space, Space] | None = None,
+    a: Features, a_sample: IntArray, b: Features, b_sample: IntArray, top_k: int, *, apart: bool
 ) -> tuple[IntArray, IntArray, Float64Array]:
     """Return, for every row of `a`, the `top_k` rows of `b` in the same sample with the largest positive cosine.
 
     Args:
-        a: Features.  [num_a, channels_a]
+        a: Features.  [num_a, channels]
         a_sample: Sample of each row, ascending.  [num_a]
-        b: Features.  [num_b, channels_b]
+        b: Features in the same space.  [num_b, channels]
         b_sample: Sample of each row, ascending.  [num_b]
         top_k: Most neighbours of one row; equal cosines are won by the earlier row.
         apart: `a` and `b` are the same table, and no row is its own neighbour.
-        spaces: What brings rows of `a` and of `b` into one space; None where they are in one.
 
     Returns:
-        Rows of `a`, rows of `b` and their cosines, in no particular order.
+        Rows of `a`, rows of `b` and their cosines, by row of `b`, then of `a`.
     """
-    into_a, into_b = spaces or (_as_they_are, _as_they_are)
-    sources, destinations = _End(a, into_a), _End(b, into_b)
+    products = _Products(a, b)
     found: list[tuple[IntArray, IntArray, Float64Array]] = []
-    for rows, columns in _batches(a_sample, b_sample, max(a.shape[1], b.shape[1], 1)):
-        # a few samples at a time, so that features are read once, and all that is made of them stays in the cache
-        left, right = sources.in_steps(rows), destinations.in_steps(columns)
-        product = left @ right.swapaxes(1, 2)  # whole numbers  [samples, a per sample, b per sample]
+    for items in _groups(_items(a_sample, b_sample)):
+        rows = _ranges(items[:, 0], items[:, 1])
+        steps = products.steps(items, rows)  # [rows of the group, columns per item]
+        first = np.repeat(items[:, 2], items[:, 1])[:, None]
         if apart:
-            product[rows[:, :, None] == columns[:, None, :]] = -1.0
-        best, value = _largest(product, top_k)
-        sample, row, _ = keep = np.nonzero(value > 0)
-        found.append((rows[sample, row], columns[sample, best[keep]], value[keep]))
+            steps[np.arange(len(rows)), rows - first[:, 0]] = -1.0
+        place, value = _largest(steps, top_k)
+        keep = value > 0
+        found.append((np.broadcast_to(rows[:, None], keep.shape)[keep], (first + place)[keep], value[keep]))
     if not found:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
-    source, destination, products = (np.concatenate(part) for part in zip(*found, strict=True))
-    return source, destination, products * STEP**2
+    source, destination, value = (np.concatenate(part) for part in zip(*found, strict=True))
+    order = np.argsort(destination * len(a) + source)
+    return source[order], destination[order], value[order] * STEP
 
 
-class _End:
-    """One end's features, brought into the common space some rows at a time, in memory that is used again.
+class _Products:
+    """Cosines of the rows of two tables, in memory that is used again.
 
     New memory for every batch would cost more than all that is done in it: its pages are only made when first written to.
     """
 
-    def __init__(self, x: npt.NDArray[np.floating], space: Space) -> None:
-        self._x = np.ascontiguousarray(x)
-        self._space = space
-        self._taken: npt.NDArray[np.floating] = np.empty((0, x.shape[1]), dtype=x.dtype)
-        self._wide: Float64Array = np.empty((0, x.shape[1]))
+    def __init__(self, a: Features, b: Features) -> None:
+        self._tables = [np.ascontiguousarray(x) for x in (a, b)]
+        self._taken = [np.empty((0, x.shape[1]), dtype=x.dtype) for x in self._tables]
+        self._wide = [np.empty(x.shape) for x in self._taken]
 
-    def in_steps(self, rows: IntArray) -> Float64Array:
-        """Return rows of length 1 in whole steps, until the next call.  [samples, n] -> [samples, n, dimensions]."""
-        count = rows.size
-        if count > len(self._taken):
-            self._taken = np.empty((count, self._x.shape[1]), dtype=self._x.dtype)
-            self._wide = np.empty(self._taken.shape)
-        # every row exists; mode="raise" would copy once more
-        self._x.take(rows.reshape(-1), axis=0, out=self._taken[:count], mode="clip")
-        np.copyto(self._wide[:count], self._taken[:count])
-        return _steps(self._space(self._wide[:count])).reshape(*rows.shape, -1)
+    def steps(self, items: IntArray, rows: IntArray) -> Float64Array:
+        """Return the cosines of a group of items in whole steps.  [num_rows, columns per item].
+
+        Args:
+            items: Samples with the same number of columns, as `_items` returns them.  [num_items, 4]
+            rows: Their rows of `a`.  [num_rows]
+        """
+        each = int(items[0, 3])
+        columns = _ranges(items[:, 2], items[:, 3])
+        cosine = np.empty((len(rows), each))
+        squares = np.empty(len(rows)), np.empty(len(columns))
+        top = left = 0
+        for items_alike, height in _batches(items, self._tables[0].shape[1]):
+            down, right = top + items_alike * height, left + items_alike * each
+            # a few samples at a time, so that features are read once, and all that is made of them stays in the cache
+            x = self._rows(0, rows[top:down], squares[0][top:down]).reshape(items_alike, height, -1)
+            y = self._rows(1, columns[left:right], squares[1][left:right]).reshape(items_alike, each, -1)
+            np.matmul(x, y.swapaxes(1, 2), out=cosine[top:down].reshape(items_alike, height, each))
+            top, left = down, right
+        item = np.repeat(np.arange(len(items)), items[:, 1])
+        scales = [_scales(square) for square in squares]
+        cosine *= scales[0][:, None]
+        cosine *= scales[1].reshape(-1, each)[item]
+        steps = np.rint(cosine)
+        for place in self._in_doubt(cosine, steps):
+            row, column = place[0], item[place[0]] * each + place[1]
+            product = self._product(rows[row], columns[column])
+            steps[tuple(place)] = np.rint(product * scales[0][row] * scales[1][column])
+        return steps
+
+    def _rows(self, end: int, rows: IntArray, squares: Float64Array) -> Float64Array:
+        """Return rows of a table as float64, until the next call, and write their sums of squares.  [num_rows, channels]."""
+        count = len(rows)
+        if count > len(self._taken[end]):
+            self._taken[end] = np.empty((count, self._tables[end].shape[1]), dtype=self._tables[end].dtype)
+            self._wide[end] = np.empty(self._taken[end].shape)
+        taken, wide = self._taken[end][:count], self._wide[end][:count]
+        self._tables[end].take(rows, axis=0, out=taken, mode="clip")  # every row exists; mode="raise" would copy once more
+        np.copyto(wide, taken)
+        squares[:] = _squares(wide)
+        return wide
+
+    def _in_doubt(self, cosine: Float64Array, steps: Float64Array) -> IntArray:
+        """Return the places of cosines so near to the middle between two steps that another order of summation might change the step.
+
+        A sum of n products errs by less than n units in the last place (2^-53) of the product of both lengths, in any order;
+        what follows, here and in `_product`, adds less than 16. `cosine` is overwritten.
+        """
+        cosine -= steps
+        np.abs(cosine, out=cosine)
+        middle = 0.5 - (self._tables[0].shape[1] + 16) * 2.0**-53 / STEP
+        return np.argwhere(cosine > middle) if cosine.max(initial=0.0) > middle else np.empty((0, 2), dtype=np.int64)
+
+    def _product(self, row: int, column: int) -> float:
+        """Return the product of two rows, whose sum is rounded once: the same in any order."""
+        x, y = self._tables[0][row].astype(np.float64), self._tables[1][column].astype(np.float64)
+        return math.fsum((x * y).tolist())
 
 
-def _as_they_are(x: Float64Array) -> Float64Array:
-    return x
+def _squares(x: Float64Array) -> Float64Array:
+    """Return the sum of squares of each row, which is computed from it alone.  [num_rows, channels] -> [num_rows]."""
+    parts = (x[:, first : first + CHANNELS_AT_ONCE] for first in range(0, x.shape[1], CHANNELS_AT_ONCE))
+    return sum((np.vecdot(part, part) for part in parts), np.zeros(len(x)))
 
 
-def _steps(x: Float64Array) -> Float64Array:
-    """Return rows of length 1 in whole steps, made of `x` itself; a row of zeros stays one.  [num_rows, dimensions]."""
-    norm = np.sqrt(np.vecdot(x, x)[:, None])  # a row's sum has the same order whatever the other rows
-    x *= 1 / (np.where(norm > 0, norm, 1.0) * STEP)
-    return np.rint(x, out=x)
+def _scales(squares: Float64Array) -> Float64Array:
+    """Return 1 / length of rows, 0 where there is none; the product of two of them and of their rows is in steps.  [n] -> [n]."""
+    length = np.sqrt(squares)
+    scale: Float64Array = np.divide(STEP**-0.5, length, out=np.zeros_like(length), where=length > SHORTEST)
+    return scale
 
 
-def _largest(product: Float64Array, top_k: int) -> tuple[IntArray, Float64Array]:
-    """Return places and values of the largest numbers of each row; of equal ones the earlier.  [..., m] -> [..., up to top_k].
+def _largest(steps: Float64Array, top_k: int) -> tuple[IntArray, Float64Array]:
+    """Return places and values of the largest numbers of each row; of equal ones the earlier.  [n, m] -> [n, up to top_k].
 
     Args:
-        product: Whole numbers below 2^41.
+        steps: Whole numbers of up to 25 bits.
         top_k: Most of one row.
     """
-    if product.shape[-1] > PLACES:
-        best = np.argsort(-product, axis=-1, kind="stable")[..., :top_k]
-        return best, np.take_along_axis(product, best, axis=-1)
-    # they leave float64 twelve bits, in which the place is written: numbers are sorted several times as fast as places
-    marked = np.sort(np.arange(product.shape[-1]) - product * PLACES, axis=-1)[..., :top_k]
+    # they leave float64 27 bits, in which the place is written: numbers are sorted several times as fast as places
+    marked = steps * -PLACES
+    marked += np.arange(steps.shape[1])
+    marked.sort(axis=1)
+    marked = marked[:, :top_k]
     value = -np.floor(marked / PLACES)
     return (marked + value * PLACES).astype(np.int64), value
 
 
-def _batches(a_sample: IntArray, b_sample: IntArray, dimensions: int) -> Iterator[tuple[IntArray, IntArray]]:
-    """Yield rows [samples, n] of `a` and [samples, m] of `b` for samples that have the same n and m: batches without padding."""
+def _items(a_sample: IntArray, b_sample: IntArray) -> IntArray:
+    """Return first row and number of rows of `a` and of `b`, for every sample that has both.  [num_items, 4].
+
+    They are sorted by number of rows of `b`, then of `a`. A very large sample is cut into several items, each with some rows of `a`.
+    """
     num_samples = max(int(ids[-1]) + 1 if len(ids) else 0 for ids in (a_sample, b_sample))
-    count = np.stack([np.bincount(ids, minlength=num_samples) for ids in (a_sample, b_sample)], axis=1)
-    begin = np.cumsum(count, axis=0) - count
-    both = np.flatnonzero(count.min(axis=1))
-    shape = count[both, 0] * (count.max(initial=0) + 1) + count[both, 1]
-    for number in np.unique(shape):
-        starts = begin[both[shape == number]]
-        n, m = count[both[shape == number][0]].tolist()
-        height = max(1, NUMBERS_AT_ONCE // (m * 3))  # of a very large sample, some rows of `a` at a time
-        at_once = max(1, min(NUMBERS_AT_ONCE, NUMBERS_IN_CACHE) // (3 * n * m + (n + m) * dimensions))
-        for first in range(0, len(starts), at_once):
-            part = starts[first : first + at_once]
-            columns = part[:, 1:] + np.arange(m)
-            for top in range(0, n, height):
-                yield part[:, :1] + np.arange(top, min(top + height, n)), columns
+    n, m = (np.bincount(ids, minlength=num_samples) for ids in (a_sample, b_sample))
+    items = np.stack([np.cumsum(n) - n, n, np.cumsum(m) - m, m], axis=1)[(n > 0) & (m > 0)]
+    height = np.maximum(NUMBERS_AT_ONCE // (3 * items[:, 3]), 1)
+    cuts = -(-items[:, 1] // height)
+    if cuts.max(initial=1) > 1:
+        items, height = np.repeat(items, cuts, axis=0), np.repeat(height, cuts)
+        done = height * _ranges(np.zeros_like(cuts), cuts)
+        items[:, 0] += done
+        items[:, 1] = np.minimum(items[:, 1] - done, height)
+    return items[np.lexsort((items[:, 1], items[:, 3]))]
+
+
+def _groups(items: IntArray) -> Iterator[IntArray]:
+    """Yield items with the same number of columns, as many as have products that stay in the cache."""
+    for alike in np.split(items, np.flatnonzero(np.diff(items[:, 3])) + 1):
+        for part in blocks(alike[:, 1] * alike[:, 3], NUMBERS_IN_CACHE):
+            yield alike[part]
+
+
+def _batches(items: IntArray, channels: int) -> Iterator[tuple[int, int]]:
+    """Yield (number of items, rows of each) for items in a row that have the same number of rows, few enough for the cache."""
+    each = int(items[0, 3])
+    for height, count in zip(*(part.tolist() for part in np.unique(items[:, 1], return_counts=True)), strict=True):
+        at_once = max(1, min(NUMBERS_AT_ONCE, NUMBERS_IN_CACHE) // (3 * height * each + (height + each) * max(channels, 1)))
+        for first in range(0, count, at_once):
+            yield min(at_once, count - first), height
+
+
+def _ranges(first: IntArray, count: IntArray) -> IntArray:
+    """Return `first`, `first` + 1, ... of each range, one range after another.  [num_ranges] -> [sum of count]."""
+    ends = np.cumsum(count)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - ends + count, count)

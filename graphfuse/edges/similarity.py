@@ -16,8 +16,8 @@ from graphfuse.core.errors import ConfigError
 from graphfuse.core.schema import EdgeType
 from graphfuse.core.sockets import EdgeBuilder
 from graphfuse.core.tables import EdgeTable, NodeTable, State
-from graphfuse.edges._alignment import Projection, fit_alignment
-from graphfuse.edges._helpers import check_ends, edge_table
+from graphfuse.edges._alignment import Features, Float64Array, Projection, fit_alignment
+from graphfuse.edges._helpers import check_ends
 from graphfuse.edges._nearest import nearest
 
 
@@ -71,17 +71,30 @@ class SimilarityEdges(EdgeBuilder):
         """
         (kind,) = self.edge_types(tuple(tables))
         first, second = tables[self.source], tables[self.destination]
-        # 1. Say how both ends come into one space.
+        # 1. Bring both ends into one space.
+        x: Features
+        y: Features
         if self.space == "aligned":
-            spaces = Projection(state, "source"), Projection(state, "destination")
+            x, y = _aligned(first, second, state)
         else:
             _check_channels(first, second)
-            spaces = None
+            x, y = first.x, second.x
         # 2. Keep the nearest within each sample.
-        source, destination, cosine = nearest(
-            first.x, first.sample, second.x, second.sample, self.top_k, apart=self.source == self.destination, spaces=spaces
-        )
-        return [edge_table(kind, source, destination, np.minimum(cosine, 1.0).astype(np.float32))]
+        source, destination, cosine = nearest(x, first.sample, y, second.sample, self.top_k, apart=self.source == self.destination)
+        weight = np.minimum(cosine, 1.0).astype(np.float32)
+        return [EdgeTable(edge_type=kind, index=np.stack([source, destination]), weight=weight)]
+
+
+def _aligned(first: NodeTable, second: NodeTable, state: State) -> tuple[Float64Array, Float64Array]:
+    """Return both ends in the aligned space; rows of samples that only one end has stay zeros.  [num_nodes, dimensions]."""
+    found = []
+    for end, table, other in (("source", first, second), ("destination", second, first)):
+        projection = Projection(state, end)
+        rows = np.flatnonzero(np.isin(table.sample, other.sample))
+        x = np.zeros((len(table), projection.dimensions))
+        x[rows] = projection.rows(table.x, rows)
+        found.append(x)
+    return found[0], found[1]
 
 
 def _check_channels(first: NodeTable, second: NodeTable) -> None:

@@ -115,22 +115,110 @@ def test_a_sample_gets_the_same_edges_whatever_else_is_in_the_chunk(space, monke
         assert edges.weight.tobytes() == whole.weight[here].tobytes()
 
 
-def test_exact_products_do_not_depend_on_the_order_of_summation():
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cosines_do_not_depend_on_the_order_of_summation(dtype):
     random = np.random.default_rng(0)
-    a, b = (random.normal(size=(1, 500)) for _ in range(2))
+    a, b = (random.normal(size=(1, 500)).astype(dtype) for _ in range(2))
     order = random.permutation(500)
-    here = _nearest.nearest(a, np.zeros(1, int), b, np.zeros(1, int), 1, apart=False)[2]
-    there = _nearest.nearest(a[:, order], np.zeros(1, int), b[:, order], np.zeros(1, int), 1, apart=False)[2]
+    here, there = (np.array(nearest_of(x, y)[2]) for x, y in ((a, b), (a[:, order], b[:, order])))
     assert here.tobytes() == there.tobytes()
+    assert here == pytest.approx(float(a[0] @ b[0] / np.linalg.norm(a) / np.linalg.norm(b)), abs=1e-6)
 
 
-@pytest.mark.parametrize("count", [1, 3, 40, _nearest.PLACES + 1])
+def nearest_of(a, b, top_k=1):
+    return _nearest.nearest(a, np.zeros(len(a), int), b, np.zeros(len(b), int), top_k, apart=False)
+
+
+def near_middles(count, seed=0):
+    """Rows whose cosines lie in the middle between two steps, up to the noise of a product."""
+    random = np.random.default_rng(seed)
+    cosine = (random.integers(1, 2**23, count) + 0.5) * _nearest.STEP
+    angles = np.arccos(cosine)
+    turn = np.linalg.qr(random.normal(size=(64, 64)))[0]
+    plane = np.zeros((count + 1, 64))
+    plane[0, 0] = 1
+    plane[1:, 0], plane[1:, 1] = np.cos(angles), np.sin(angles)
+    rows = plane @ turn
+    return rows[:1], rows[1:]
+
+
+def test_where_the_noise_of_a_product_could_decide_the_cosine_is_that_of_its_rows_alone():
+    a, b = near_middles(300)
+    _, found, whole = nearest_of(a, b, top_k=300)
+    alone = np.concatenate([nearest_of(a, b[row : row + 1])[2] for row in found])
+    assert len(found) == 300
+    assert whole.tobytes() == alone.tobytes()
+
+
+def test_noise_in_a_product_changes_no_bit(monkeypatch):
+    a, b = near_middles(300, seed=1)
+    quiet = nearest_of(a, b, top_k=300)
+    matmul = np.matmul
+
+    def noisy(x, y, out):
+        matmul(x, y, out=out)
+        out *= 1 + np.random.default_rng(0).choice([-1, 1], out.shape) * 30 * 2.0**-53  # half of what 64 channels may err by
+
+    monkeypatch.setattr(_nearest.np, "matmul", noisy)
+    loud = nearest_of(a, b, top_k=300)
+    assert all(x.tobytes() == y.tobytes() for x, y in zip(quiet, loud, strict=True))
+
+
+@pytest.mark.parametrize("size", [1e-150, 1e-60, 1e-25, 1.0, 1e25, 1e60])
+def test_lengths_of_any_size_are_taken_out(size):
+    spans, regions = np.array([[1.0, 0.0]]), np.array([[3.0, 4.0], [-1.0, 0.0]])
+    dtype = np.float32 if 1e-30 < size < 1e30 else np.float64
+    found = nearest_of((spans * size).astype(dtype), (regions * size).astype(dtype), top_k=2)
+    assert found[2] == pytest.approx([0.6] if size > _nearest.SHORTEST else [])
+
+
+def test_a_length_is_computed_in_parts_that_no_library_shares_among_threads():
+    x = np.random.default_rng(0).normal(size=(3, 2 * _nearest.CHANNELS_AT_ONCE + 5))
+    assert _nearest._squares(x) == pytest.approx(np.square(x).sum(axis=1))
+
+
+@pytest.mark.parametrize("count", [1, 3, 40, 5000])
 def test_the_largest_are_those_that_sorting_finds_and_equal_ones_keep_their_order(count):
-    product = np.random.default_rng(0).integers(-3, 4, (5, 2, count)) * (2.0**41 - 1) / 3 // 1
-    places, values = _nearest._largest(product, 4)
-    expected = np.argsort(-product, axis=-1, kind="stable")[..., :4]
+    steps = np.random.default_rng(0).integers(-3, 4, (10, count)) * (2.0**24 - 1) / 3 // 1
+    places, values = _nearest._largest(steps, 4)
+    expected = np.argsort(-steps, axis=1, kind="stable")[:, :4]
     assert np.array_equal(places, expected)
-    assert np.array_equal(values, np.take_along_axis(product, expected, axis=-1))
+    assert np.array_equal(values, np.take_along_axis(steps, expected, axis=1))
+
+
+@pytest.mark.parametrize("numbers", [1, 5, 40, 10**6])
+def test_large_samples_are_cut_and_small_ones_put_together_without_a_change(numbers, monkeypatch):
+    random = np.random.default_rng(0)
+    a_sample, b_sample = np.repeat(np.arange(8), random.integers(0, 9, 8)), np.repeat(np.arange(8), random.integers(0, 3, 8))
+    a, b = (random.integers(-1, 2, (len(sample), 3)).astype(float) for sample in (a_sample, b_sample))
+    expected = _nearest.nearest(a, a_sample, b, b_sample, 2, apart=False)
+    monkeypatch.setattr(_nearest, "NUMBERS_AT_ONCE", numbers)
+    monkeypatch.setattr(_nearest, "NUMBERS_IN_CACHE", numbers)
+    found = _nearest.nearest(a, a_sample, b, b_sample, 2, apart=False)
+    assert all(x.tobytes() == y.tobytes() for x, y in zip(expected, found, strict=True))
+    within = _nearest.nearest(a, a_sample, a, a_sample, 2, apart=True)
+    assert (within[0] != within[1]).all()
+    assert (a_sample[within[0]] == a_sample[within[1]]).all()
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 10**6])
+def test_a_row_is_projected_alike_whatever_rows_are_with_it(at_once, monkeypatch):
+    nodes = random_nodes()
+    x = nodes["text_span"].x
+    projection = _alignment.Projection(SimilarityEdges().fit(nodes), "source")
+    whole = projection(x)
+    monkeypatch.setattr(_alignment, "NUMBERS_AT_ONCE", at_once * x.shape[1])
+    assert projection.rows(x, np.arange(len(x))[::-1]).tobytes() == whole[::-1].tobytes()
+
+
+def test_a_fit_in_float32_is_that_in_float64_though_the_mean_be_far_away(monkeypatch):
+    nodes = {name: table(name, item.sample, x=item.x + 100) for name, item in random_nodes().items()}
+    found = []
+    for smallest in (0.0, 1.0):
+        monkeypatch.setattr(_alignment, "SMALLEST_RIDGE", smallest)
+        state = SimilarityEdges(dimensions=3).fit(nodes)
+        found.append(state["source_projection"] @ state["destination_projection"].T)
+    assert np.allclose(found[0], found[1], atol=1e-3 * np.abs(found[1]).max())
 
 
 def test_samples_that_only_one_end_has_are_passed_over():

@@ -50,7 +50,7 @@ def _edges(builder: SimilarityEdges, texts: NodeTable, regions: NodeTable, state
         goal=30,
         floor=2,
         equal="the cosines kept of every node, to 1e-4",
-        note="The peer's samples lie in a list already. Ours sums exactly, so that a sample's edges do not depend on its neighbours.",
+        note="The peer's samples lie in a list already. A sample's edges do not depend on its neighbours in ours.",
         **found,
     )
 
