@@ -5,6 +5,7 @@ fresh one; if it ends that too, halves of it are tried until the rows that do it
 """
 
 import contextlib
+import itertools
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -105,14 +106,13 @@ class _Pool:
     def map(self, tasks: Iterable[tuple[int, Task]]) -> Iterator[tuple[int, Record | None]]:
         """Yield (number, record) as tasks are done, None where the worker died; tasks are drawn as workers are free."""
         waiting = iter(tasks)
-        task = next(waiting, None)
-        while task is not None or self._busy:
-            while task is not None and len(self._busy) < self._count:
-                self._start(*task)
-                task = next(waiting, None)
+        self._hand_out(waiting)
+        while self._busy:
             for pipe in connection.wait(list(self._busy)):
                 worker = self._busy.pop(pipe)
-                yield worker.number, self._answer(worker)
+                done = worker.number, self._answer(worker)
+                self._hand_out(waiting)  # before the answer is used: the worker would wait for that
+                yield done
 
     def one(self, task: Task) -> Record | None:
         """Return the record of one task while nothing else runs, or None if its worker died."""
@@ -123,12 +123,17 @@ class _Pool:
         """End all workers at once; what they were writing stays behind as temporary files, which the next start removes."""
         end_all([worker.child for worker in (*self._idle, *self._busy.values())])
 
-    def _start(self, number: int, task: Task) -> None:
-        worker = self._idle.pop() if self._idle else _Worker(child=self._server.start(_serve, self._job))
-        worker.number = number
-        self._busy[worker.child.pipe] = worker
-        with contextlib.suppress(OSError):  # it died while idle; its pipe is at its end, which `map` will see
-            worker.child.pipe.send(task)
+    def _hand_out(self, waiting: Iterator[tuple[int, Task]]) -> None:
+        """Give a task to every worker that has none, while there are tasks; workers that are missing are started."""
+        given = list(itertools.islice(waiting, self._count - len(self._busy)))
+        missing = max(len(given) - len(self._idle), 0)
+        self._idle += [_Worker(child=child) for child in self._server.start_several(missing, _serve, self._job)]
+        for number, task in given:
+            worker = self._idle.pop()
+            worker.number = number
+            self._busy[worker.child.pipe] = worker
+            with contextlib.suppress(OSError):  # it died while idle; its pipe is at its end, which `map` will see
+                worker.child.pipe.send(task)
 
     def _answer(self, worker: _Worker) -> Record | None:
         try:

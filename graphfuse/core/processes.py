@@ -71,20 +71,47 @@ class ForkServer:
         Raises:
             ResourceError: If it cannot be started.
         """
+        (child,) = self.start_several(1, function, *arguments)
+        return child
+
+    def start_several(self, count: int, function: Callable[..., None], *arguments: Any) -> list[Child]:
+        """Start as many processes as `start` would one after another, side by side.
+
+        Raises:
+            ResourceError: If one of them cannot be started; then none stays.
+        """
+        if count == 0:
+            return []
         self.run()
+        children: list[Child] = []
+        try:
+            for _ in range(count):
+                children.append(self._begun(function, arguments))
+            for child in children:
+                _wait_until_ready(child)
+        except BaseException:  # Ctrl-C as well: nobody else knows of them
+            end_all(children)
+            raise
+        return children
+
+    def _begun(self, function: Callable[..., None], arguments: tuple[Any, ...]) -> Child:
+        """Return a process that is about to run a function; it says so through its pipe."""
         here, there = self._context.Pipe()
         started = self._context.Process(target=_serve, args=(there, dict(os.environ), function, arguments), daemon=True)
         started.start()
         there.close()  # so that the pipe ends with the process
-        try:
-            here.recv()
-        except (EOFError, OSError) as error:
-            started.join()
-            raise ResourceError(
-                f"A worker process could not start (exit code {started.exitcode}). In a script, call graphfuse under "
-                "`if __name__ == '__main__':`; or use --workers 1."
-            ) from error
         return Child(process=started, pipe=here)
+
+
+def _wait_until_ready(child: Child) -> None:
+    try:
+        child.pipe.recv()
+    except (EOFError, OSError) as error:
+        child.process.join()
+        raise ResourceError(
+            f"A worker process could not start (exit code {child.process.exitcode}). In a script, call graphfuse under "
+            "`if __name__ == '__main__':`; or use --workers 1."
+        ) from error
 
 
 def _serve(

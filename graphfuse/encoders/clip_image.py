@@ -34,7 +34,7 @@ class ClipImage(ImageEncoder):
     rougher, since only the class token was trained to meet texts.
     """
 
-    imports: ClassVar[str] = "transformers.modeling_utils"
+    imports: ClassVar[str] = "graphfuse.encoders._loading"
 
     model: str
     """A folder (relative to where the command runs), or a hub name (`owner/name`; HF_HUB_OFFLINE=1 allows only what is cached)."""

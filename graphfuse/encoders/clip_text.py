@@ -23,7 +23,7 @@ class ClipText(TextEncoder):
     A span longer than the model's limit (77 tokens for CLIP) is read in windows, whose vectors are averaged. Vectors have length 1.
     """
 
-    imports: ClassVar[str] = "transformers.modeling_utils"
+    imports: ClassVar[str] = "graphfuse.encoders._loading"
 
     model: str
     """A folder (relative to where the command runs), or a hub name (`owner/name`; HF_HUB_OFFLINE=1 allows only what is cached)."""

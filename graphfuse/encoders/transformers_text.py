@@ -33,7 +33,7 @@ class TransformersText(TextEncoder):
     never run; weights are read from safetensors only.
     """
 
-    imports: ClassVar[str] = "transformers.modeling_utils"
+    imports: ClassVar[str] = "graphfuse.encoders._loading"
 
     model: str
     """A folder (relative to where the command runs), a hub name (`owner/name`; set HF_HUB_OFFLINE=1 to use only what was

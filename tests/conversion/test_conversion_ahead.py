@@ -25,7 +25,7 @@ def test_plug_ins_of_graphfuse_and_no_others_are_named_with_what_their_encoders_
     assert list(own_modules(parse_yaml(EXPERIMENT, "experiment.yaml"))) == [
         "graphfuse.modalities.text",
         "graphfuse.encoders.transformers_text",
-        "transformers.modeling_utils",
+        "graphfuse.encoders._loading",
         "graphfuse.modalities.image",
         "graphfuse.edges.sequence",
         "graphfuse.tasks.classification",
