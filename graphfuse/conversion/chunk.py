@@ -9,7 +9,7 @@ import pandas as pd
 
 from graphfuse.conversion.fit import Fitted
 from graphfuse.conversion.recipe import Recipe
-from graphfuse.core.columns import as_texts, cell_text
+from graphfuse.core.columns import as_texts, cell_text, frame_of
 from graphfuse.core.errors import InputError
 from graphfuse.core.schema import reverse_edge_type
 from graphfuse.core.tables import EdgeTable, Manifest, NodeTable, Rejection
@@ -122,7 +122,7 @@ def _samples(kept: Manifest, recipe: Recipe, nodes: dict[str, NodeTable]) -> pd.
         present = counts[modality.node_type] > 0
         columns[name] = columns[name] | present if name in columns else present
     columns |= {f"num_{node_type}": count for node_type, count in counts.items()}
-    return pd.DataFrame(columns, copy=False)
+    return frame_of(columns)
 
 
 def _without_content(kept: Manifest, recipe: Recipe, nodes: dict[str, NodeTable]) -> list[Rejection]:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from graphfuse.core.columns import places_among
 from graphfuse.core.schema import EdgeType
 from graphfuse.core.sockets import EdgeBuilder
 from graphfuse.core.tables import EdgeTable, NodeTable, State
@@ -30,6 +31,7 @@ class SequenceEdges(EdgeBuilder):
         if not self.edge_types(tuple(tables)):
             return []
         spans = tables["text_span"]
-        columns = text_column(spans, "column").factorize()[0]
-        source, destination = successors([spans.sample, columns], spans.units["start"], self.hops)
+        columns = text_column(spans, "column")
+        # a column is known by the first row that has it
+        source, destination = successors([spans.sample, places_among(columns, columns)], spans.units["start"], self.hops)
         return [edge_table(PRECEDES, source, destination)]

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import regex
 from pydantic import Field
+from sklearn.feature_extraction import FeatureHasher
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from graphfuse.core.sockets import TextEncoder
@@ -64,15 +65,12 @@ class HashedNgrams(TextEncoder):
         if not pieces:
             return np.zeros((0, self.channels), dtype=np.float32)
         plain = [_plain(piece) for piece in pieces]
-        half = self.channels // 2
-        words = HashingVectorizer(
-            n_features=half, ngram_range=self.words, token_pattern=r"[#‹]?\w+›?", norm=None, lowercase=False, dtype=np.float32
-        )
-        characters = HashingVectorizer(
-            n_features=half, ngram_range=self.characters, analyzer="char_wb", norm=None, lowercase=False, dtype=np.float32
-        )
-        halves = [_unit(_damped(vectorizer.transform(plain).toarray())) for vectorizer in (words, characters)]
-        return _unit(np.concatenate(halves, axis=1))
+        words = HashingVectorizer(ngram_range=self.words, token_pattern=r"[#‹]?\w+›?", lowercase=False).build_analyzer()
+        characters = HashingVectorizer(ngram_range=self.characters, analyzer="char_wb", lowercase=False).build_analyzer()
+        # both halves go through one hasher: for few texts, to begin costs more than to hash
+        hasher = FeatureHasher(self.channels // 2, input_type="string", dtype=np.float32)
+        counts = hasher.transform(sequences(text) for sequences in (words, characters) for text in plain).toarray()
+        return _unit(np.concatenate(np.split(_unit(_damped(counts)), 2), axis=1))
 
 
 def _plain(text: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 from PIL.Image import Resampling
 
 from graphfuse.core.sockets import ImageEncoder
@@ -46,17 +47,22 @@ class ImageStatistics(ImageEncoder):
         """Return one array [num_boxes, channels] per RGB picture; boxes are fractions of width and height."""
         counts = [len(part) for part in boxes]
         tiles = [tile for picture, part in zip(pictures, boxes, strict=True) for tile in _tiles(picture, part)]
-        parts = [_statistics(np.stack(tiles[start : start + BATCH])) for start in range(0, len(tiles), BATCH)]
+        parts = [_statistics(_pixels(tiles[start : start + BATCH])) for start in range(0, len(tiles), BATCH)]
         vectors = np.concatenate(parts) if parts else np.zeros((0, CHANNELS), dtype=np.float32)
         return np.split(vectors, np.cumsum(counts)[:-1]) if counts else []
 
 
-def _tiles(picture: "Image", boxes: FloatArray) -> list[np.ndarray]:
-    """Return each box as uint8 [SIDE, SIDE, 3]."""
+def _tiles(picture: "Image", boxes: FloatArray) -> "list[Image]":
+    """Return each box as a picture of SIDE x SIDE pixels."""
     width, height = picture.size
     scale = np.array([width, height, width, height])
     pixels = np.clip(boxes.astype(np.float64) * scale, 0, scale)
-    return [np.asarray(picture.resize((SIDE, SIDE), Resampling.BILINEAR, box=tuple(box))) for box in pixels.tolist()]
+    return [picture.resize((SIDE, SIDE), Resampling.BILINEAR, box=tuple(box)) for box in pixels.tolist()]
+
+
+def _pixels(tiles: "list[Image]") -> npt.NDArray[np.uint8]:
+    """Return the pixels of tiles, [n, SIDE, SIDE, 3]; an array of each would take twice the time."""
+    return np.frombuffer(b"".join([tile.tobytes() for tile in tiles]), dtype=np.uint8).reshape(-1, SIDE, SIDE, 3)
 
 
 def _statistics(tiles: np.ndarray) -> FloatArray:

@@ -10,7 +10,7 @@ from PIL.Image import Image as PILImage
 from pydantic import PositiveInt
 
 from graphfuse.core.cache import feature_key, open_cache
-from graphfuse.core.columns import text_array
+from graphfuse.core.columns import frame_of, text_array
 from graphfuse.core.sockets import Modality
 from graphfuse.core.tables import FloatArray, Manifest, NodeTable, State
 from graphfuse.modalities._boxes import given_boxes, grid_boxes
@@ -185,4 +185,4 @@ def _units(items: list[_Item]) -> pd.DataFrame:
         "picture": np.repeat(np.array([item.position for item in items], dtype=np.int64), counts),
         **{name: boxes[:, axis] for axis, name in enumerate(("x0", "y0", "x1", "y1"))},
     }
-    return pd.DataFrame(columns, copy=False)
+    return frame_of(columns)

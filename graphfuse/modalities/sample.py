@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 
-from graphfuse.core.columns import as_texts, text_array
+from graphfuse.core.columns import as_texts, frame_of, text_array
 from graphfuse.core.sockets import Modality
 from graphfuse.core.tables import Manifest, NodeTable, State
 from graphfuse.modalities._columns import Columns, ColumnSettings, require_columns
@@ -50,7 +49,7 @@ class Sample(ColumnSettings, Modality):
             node_type=self.node_type,
             sample=np.arange(len(samples), dtype=np.int64),
             x=x,
-            units=pd.DataFrame(units, copy=False),
+            units=frame_of(units),
             rejections=rejections,
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from pydantic import PositiveInt
 
-from graphfuse.core.columns import as_texts, text_array
+from graphfuse.core.columns import as_texts, frame_of, text_array
 from graphfuse.core.sockets import Modality
 from graphfuse.core.tables import IntArray, Manifest, NodeTable, Rejection, State
 from graphfuse.modalities._columns import require_columns
@@ -95,7 +95,7 @@ class Text(Modality):
         columns = [self.columns[item % len(self.columns)] for item, part in zip(items, spans, strict=True) for _ in part]
         pieces = [text[start:end] for text, part in zip(texts, spans, strict=True) for start, end in part.tolist()]
         start, end = np.concatenate([np.zeros((0, 2), dtype=np.int64), *spans]).T
-        return pd.DataFrame({"column": text_array(columns), "text": text_array(pieces), "start": start, "end": end}, copy=False)
+        return frame_of({"column": text_array(columns), "text": text_array(pieces), "start": start, "end": end})
 
     def _rejections(self, chunk: Manifest, whole: list[str], spans: list[IntArray]) -> list[Rejection]:
         """Return what was cut off, and the rows that have no text at all."""

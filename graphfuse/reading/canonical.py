@@ -3,9 +3,10 @@
 import re
 from collections.abc import Collection, Mapping
 
-import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
+from graphfuse.core.columns import arrow_texts
 from graphfuse.core.errors import InputError
 from graphfuse.core.tables import Rejection
 from graphfuse.reading.raw_table import RawTable
@@ -20,7 +21,7 @@ def identify(raw: RawTable, frame: pd.DataFrame, column: str | None, rejections:
         InputError: If an id stands in two rows, or no row is left.
     """
     ids = as_ids(frame[column]) if column is not None else frame.index.to_series().astype("str")
-    empty = np.asarray(ids.array == "", dtype=bool)
+    empty = pc.equal(arrow_texts(ids), "").to_numpy(zero_copy_only=False)
     if empty.any():
         rule = "A sample must have an id (row {value} has none). Fill it in to use the row."
         rows = frame.index.to_series()

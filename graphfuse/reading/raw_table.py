@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from graphfuse.core.columns import clean_name, clean_text, text_cells
+from graphfuse.core.columns import clean_name, clean_text, frame_of, text_cells
 from graphfuse.core.errors import InputError
 from graphfuse.core.sockets import Rows
 from graphfuse.core.tables import Rejection
@@ -230,7 +230,7 @@ def _numbered(
         cleaned += [
             Rejection(table=table, row=row, key="", column=name, reason="broken_character", detail=detail) for row in index[changed]
         ]
-    frame = pd.DataFrame(columns, index=index, copy=False)
+    frame = frame_of(columns, index) if columns else pd.DataFrame(index=index)
     return RawTable(frame=frame, num_rows=num_rows, rejections=(*rejections, *cleaned), origin=((path.name, first),))
 
 

@@ -12,7 +12,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from graphfuse.core.columns import as_texts, text_array
+from graphfuse.core.columns import as_texts, frame_of, text_array
 from graphfuse.core.errors import InputError
 from graphfuse.core.schema import TargetKind, TargetSchema
 from graphfuse.core.sockets import Task
@@ -94,7 +94,7 @@ class Classification(Task):
         probability = logits.double().softmax(dim=-1).numpy()
         columns: dict[str, Any] = {"prediction": text_array([schema.classes[place] for place in probability.argmax(axis=1).tolist()])}
         columns |= {f"probability_{name}": probability[:, index] for index, name in enumerate(schema.classes)}
-        return pd.DataFrame(columns, copy=False)
+        return frame_of(columns)
 
     def metrics(self, logits: Tensor, y: Tensor, schema: TargetSchema) -> dict[str, float]:
         """Return the metrics over the rows that have a class; what one class alone leaves undefined is left out."""

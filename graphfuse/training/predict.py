@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
+from graphfuse.core.columns import frame_of
 from graphfuse.core.errors import InputError
 from graphfuse.core.schema import TargetSchema
 from graphfuse.core.sockets import Task
@@ -95,4 +96,4 @@ def prediction_table(task: Task, target: TargetSchema, samples: pd.DataFrame, ou
     columns = {title: samples[name].array.take(positions) for title, name in {"sample_id": "sample_id", **known}.items()}
     predictions = task.predictions(task.combine(outputs.logits), target)
     columns |= {str(name): column.array for name, column in predictions.items()}
-    return pd.DataFrame(columns, copy=False)
+    return frame_of(columns)

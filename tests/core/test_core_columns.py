@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphfuse.core.columns import as_flags, as_numbers, as_texts, as_times, is_among, is_missing, places_among, text_array, with_columns
+from graphfuse.core.columns import (
+    as_flags,
+    as_numbers,
+    as_texts,
+    as_times,
+    frame_of,
+    is_among,
+    is_missing,
+    places_among,
+    text_array,
+    with_columns,
+)
 
 
 def test_numbers_are_read_exactly_and_missing_words_are_not_bad():
@@ -114,3 +125,23 @@ def test_columns_are_added_behind_the_others_or_in_place_of_them_and_rows_keep_t
     found = with_columns(frame, {"c": np.array([0.5, 1.5]), "b": frame["b"] * 10})
     pd.testing.assert_frame_equal(found, frame.assign(b=[10, 20], c=[0.5, 1.5]))
     assert frame["b"].tolist() == [1, 2]
+
+
+def test_a_frame_of_arrays_is_what_pandas_makes_of_them():
+    columns = {"text": text_array(["a", "ñ"]), "row": np.arange(2), "end": np.arange(2), "x": np.ones(2, dtype=np.float32)}
+    columns["list"] = np.array([[], ["a"]], dtype=object)
+    index = pd.Index([3, 5])
+    pd.testing.assert_frame_equal(frame_of(columns), pd.DataFrame(columns), check_column_type="exact")
+    pd.testing.assert_frame_equal(frame_of(columns, index), pd.DataFrame(columns, index=index))
+    empty = {name: column[:0] for name, column in columns.items()}
+    pd.testing.assert_frame_equal(frame_of(empty), pd.DataFrame(empty))
+
+
+def test_a_frame_of_arrays_shares_no_names_with_the_next():
+    frame_of({"a": np.arange(2)}).columns.name = "mine"
+    assert frame_of({"a": np.arange(2)}).columns.name is None
+
+
+def test_a_frame_of_arrays_refuses_arrays_of_different_lengths():
+    with pytest.raises(ValueError, match="length"):
+        frame_of({"a": np.arange(2), "b": np.arange(3)})

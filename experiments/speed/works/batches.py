@@ -59,12 +59,13 @@ def scattered_copy(store: GraphStore, positions: np.ndarray, targets: list[torch
     shards = [store._shard(number) for number in range(-(-len(store) // SHARD))]
     features = [target.numpy() for target in targets if target.dtype == torch.float32 and target.dim() == 2]
     for number, out in enumerate(features):
-        each, start = len(out) // len(positions), 0
+        each, stretches = len(out) // len(positions), []
         for position in positions.tolist():
             source = shards[position // SHARD].nodes[number]
             first = int(position % SHARD / SHARD * (len(source) - each))
-            out[start : start + each].view(source.dtype)[:, : source.shape[1]] = source[first : first + each]  # float16 stays narrow
-            start += each
+            stretches.append(source[first : first + each])
+        narrow = out.view(stretches[0].dtype).reshape(-1)[: each * len(positions) * out.shape[1]]  # float16 stays narrow
+        np.concatenate(stretches, out=narrow.reshape(-1, out.shape[1]))
 
 
 def check_equal(ours: Batch, theirs: Batch) -> None:
