@@ -7,6 +7,7 @@ vector depends on. `GRAPHFUSE_CACHE` names the folder (default `~/.cache/graphfu
 import os
 import sqlite3
 import struct
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,6 +17,9 @@ import numpy as np
 
 from graphfuse.core.files import digest_bytes
 from graphfuse.core.tables import FloatArray
+
+WAIT = 60.0
+"""Seconds until another process must have finished what it writes."""
 
 _off: ContextVar[bool] = ContextVar("off", default=False)
 _counts = {"hits": 0, "misses": 0}
@@ -60,8 +64,8 @@ class FeatureCache:
     def _connect(self) -> sqlite3.Connection:
         assert self._folder is not None
         self._folder.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self._folder / "features.sqlite", timeout=60)
-        connection.execute("PRAGMA journal_mode=WAL")
+        connection = sqlite3.connect(self._folder / "features.sqlite", timeout=WAIT)
+        _write_ahead(connection)
         connection.execute("CREATE TABLE IF NOT EXISTS features (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID")
         return connection
 
@@ -94,6 +98,19 @@ class FeatureCache:
                 )
         finally:
             connection.close()
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Let others read while one writes. SQLite waits for others everywhere but here, where several may be making a new file."""
+    until = time.monotonic() + WAIT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 def open_cache() -> FeatureCache:
