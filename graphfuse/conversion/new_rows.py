@@ -23,11 +23,10 @@ from graphfuse.core.progress import Progress
 from graphfuse.core.schema import GraphSchema, edge_name
 from graphfuse.core.sockets import Rows
 from graphfuse.store.batching import in_order
-from graphfuse.store.blocks import edge_ends
 from graphfuse.store.columns import Shard, shard_of
 from graphfuse.store.gather import gather
 from graphfuse.store.graph_store import GraphStore, open_store
-from graphfuse.store.layout import weight_array
+from graphfuse.store.layout import edge_ends, weight_array
 from graphfuse.store.pyg import to_batch
 from graphfuse.store.writer import shard_arrays
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphfuse.core.errors import IntegrityError
+from graphfuse.core.files import checksum_file
 from graphfuse.core.schema import GraphSchema, edge_name
 from graphfuse.core.tables import IntArray
 from graphfuse.store.arrays import arrays_in, map_file, touch
@@ -66,8 +67,10 @@ def open_shard(
     schema, record = index.schema, index.shards[number]
     name = shard_file(record["number"])
     path, key = found(folder, name, index.files)
+    if check and whole and checksum_file(path) != index.files[name]["xxh3_128"]:
+        raise changed(path)
     content = map_file(path, once=whole)
-    if check and frame_checksum(content, num_blocks(record)) != record["frame"]:
+    if check and not whole and frame_checksum(content, num_blocks(record)) != record["frame"]:
         raise changed(path)
     arrays = arrays_in(content, path)
     blocks = None
@@ -76,10 +79,11 @@ def open_shard(
         if check:
             num_entities = {shared: len(x) for shared, x in entities.items()}
             blocks = Blocks(path, arrays, schema, num_entities, record["block_samples"], known_parts(key, num_blocks(record) + 1))
-            blocks.check_pointers()
+            if not whole:
+                blocks.check_pointers()
             check_pointers(arrays[POINTERS], schema, record)
             if whole:
-                blocks.check_whole(index.files[name]["xxh3_128"])
+                blocks.trust()
     except (ValueError, KeyError, TypeError) as error:
         raise broken(path, error) from error
     if whole:

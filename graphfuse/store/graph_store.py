@@ -15,14 +15,13 @@ from graphfuse.core.errors import InputError, IntegrityError, suggest
 from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.tables import SPLITS, IntArray, State
 from graphfuse.store.batching import in_order, shard_windows, shuffled
-from graphfuse.store.blocks import edge_ends
 from graphfuse.store.buffers import Allocate, Buffers, allocate_arrays
 from graphfuse.store.columns import Shard, open_entities, open_shard
 from graphfuse.store.frames import read_frame
 from graphfuse.store.gather import Columns, gather
 from graphfuse.store.index import read_index
 from graphfuse.store.integrity import check_digests, verified
-from graphfuse.store.layout import QUARANTINE, SAMPLES, shard_file, state_file, units_file
+from graphfuse.store.layout import QUARANTINE, SAMPLES, edge_ends, shard_file, state_file, units_file
 from graphfuse.store.pyg import to_batch, to_sample
 from graphfuse.store.read_ahead import ReadAhead
 from graphfuse.store.writer import read_state

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphfuse.core.schema import GraphSchema, edge_name
+from graphfuse.core.tables import IntArray
 
 FORMAT = 3
 """3: pointers and edges lie sample by sample, and blocks of samples have checksums of their own. 2: files have a checksum besides
@@ -51,6 +52,12 @@ def node_array(schema: GraphSchema, node_type: str) -> str:
 def weight_array(name: str) -> str:
     """Return the name of the weights of an edge type."""
     return f"{name}.weight"
+
+
+def edge_ends(schema: GraphSchema) -> IntArray:
+    """Return the numbers of the source and of the destination node type of each edge type.  [2, num_edge_types]."""
+    numbers = {node_type: number for number, node_type in enumerate(schema.node_types)}
+    return np.array([[numbers[edge_type[end]] for edge_type in schema.edge_types] for end in (0, 2)], dtype=np.int64)
 
 
 def num_blocks(record: Mapping[str, Any]) -> int:
