@@ -39,7 +39,7 @@ def rows(quick: bool) -> Iterator[Row]:
             with attend_by("compiled"):
                 check_same(ours, theirs, store.batch(list(range(FEW))))
             racing["compiled"] = partial(_compiled_turn, Step(networks(store.schema)[0]), batches)
-        found = race({**racing, "limits": matrix_products(ours, batches[0])}, seconds=3 if quick else 30)
+        found = race({**racing, "limits": matrix_products(ours, batches[0])}, seconds=1 if quick else 30, fewest=3 if quick else 5)
         limit = {"limits": found["limits"], "limit": "its matrix products", "goal_limit": 3.0}
         for name, loops, floors in (("ours", "", (0.7, 1.5)), ("compiled", " with `train.kernels: compiled`", (1.2, 2.5))):
             if name not in found:

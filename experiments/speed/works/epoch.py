@@ -17,7 +17,7 @@ BATCH = 64
 
 def rows(quick: bool) -> Iterator[Row]:
     """Yield one row: a shuffled epoch of means per relation, ours from the store, theirs from a list in memory."""
-    num_samples = 512 if quick else 2_048
+    num_samples = 256 if quick else 2_048
     store = made_store(WORK / "steps", 4_096, "float16")
     graphs = [store.sample(i) for i in range(num_samples)]
     ours, theirs = (Step(network) for network in networks(store.schema))
@@ -31,7 +31,7 @@ def rows(quick: bool) -> Iterator[Row]:
         for batch in loader:
             theirs(moved(batch))
 
-    found = race({"ours": epoch, "peers": stock}, seconds=3 if quick else 30)
+    found = race({"ours": epoch, "peers": stock}, seconds=2 if quick else 30)
     yield Row(
         work=f"epoch of {num_samples:,} samples in batches of {BATCH}: load and step",
         peer="`DataLoader` and `HeteroConv(SAGEConv)`",

@@ -36,7 +36,7 @@ def rows(quick: bool) -> Iterator[Row]:
                 "peers": lambda number, stock=stock, batches=batches: stock(batches[number % BATCHES]),
                 "limits": products,
             },
-            seconds=2 if quick else 20,
+            seconds=1 if quick else 20,
         )
         yield Row(
             work=f"training step, mean per relation, batch of {size}",

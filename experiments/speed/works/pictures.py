@@ -29,7 +29,7 @@ SIZE = 224
 def rows(quick: bool) -> Iterator[Row]:
     """Yield one row."""
     os.environ["GRAPHFUSE_CACHE"] = "off"
-    paths = made_pictures(WORK / "pictures", 4 if quick else 16)
+    paths = made_pictures(WORK / "pictures", 2 if quick else 16)
     encoder = {"name": "torchvision_backbone", "size": SIZE, "device": DEVICE.type}
     modality = build("modalities", {"name": "image", "grid": 4, "encoder": encoder}, "modalities.0")
     samples = pd.DataFrame({"sample_id": [path.stem for path in paths], "split": "train", "pictures": [[path.name] for path in paths]})

@@ -38,8 +38,8 @@ def rows(quick: bool) -> Iterator[Row]:
         equal="every span's vector, to 2e-5",
         **race(
             {"ours": ours, "peers": lambda _: stock(texts, spans), "limits": stock.products(texts)},
-            seconds=3 if quick else 40,
-            fewest=2 if quick else 5,
+            seconds=1 if quick else 40,
+            fewest=1 if quick else 5,
         ),
     )
 
