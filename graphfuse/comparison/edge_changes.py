@@ -8,8 +8,9 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from graphfuse.core.draws import uniform
+from graphfuse.core.ragged import places, ragged_rows
 from graphfuse.core.schema import EdgeType, GraphSchema, reverse_edge_type
-from graphfuse.core.tables import IntArray
+from graphfuse.core.tables import IntArray, edge_order
 from graphfuse.store.changed import loose_copy
 
 
@@ -60,7 +61,7 @@ def fully_connected(batch: Batch) -> Batch:
         owner = batch[source_type].batch
         counts = ptr.diff()[owner]
         source = torch.repeat_interleave(counts)
-        destination = ptr[owner][source] + _places(counts)
+        destination = torch.from_numpy(ragged_rows(ptr[owner].numpy(), counts.numpy()))
         # 2. Nothing is joined to itself.
         if source_type == destination_type:
             source, destination = source[source != destination], destination[source != destination]
@@ -111,13 +112,8 @@ def _rank_among_equals(values: Tensor) -> Tensor:
     order = torch.argsort(values, stable=True)
     counts = torch.bincount(values)
     rank = torch.empty_like(order)
-    rank[order] = _places(counts)
+    rank[order] = torch.from_numpy(places(counts.numpy()))
     return rank
-
-
-def _places(counts: Tensor) -> Tensor:
-    """Return 0, 1, ..., n - 1 for each n of the counts, one after the other."""
-    return torch.arange(int(counts.sum())) - torch.repeat_interleave(counts.cumsum(0) - counts, counts)
 
 
 def _weights(batch: Batch, edge_type: EdgeType) -> Tensor:
@@ -130,7 +126,7 @@ def _weights(batch: Batch, edge_type: EdgeType) -> Tensor:
 def _set(batch: Batch, edge_type: EdgeType, index: Tensor, weight: Tensor) -> None:
     """Set edges in the order of a store: by destination, then by source."""
     edges = batch[edge_type]
-    order = torch.from_numpy(np.lexsort((index[0].numpy(), index[1].numpy())))
+    order = torch.from_numpy(edge_order(*index.numpy()))
     edges.edge_index = index[:, order]
     if "edge_weight" in edges:
         edges.edge_weight = weight[order]

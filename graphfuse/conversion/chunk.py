@@ -12,7 +12,7 @@ from graphfuse.conversion.recipe import Recipe
 from graphfuse.core.columns import as_texts, cell_text, frame_of
 from graphfuse.core.errors import InputError
 from graphfuse.core.schema import reverse_edge_type
-from graphfuse.core.tables import EdgeTable, Manifest, NodeTable, Rejection
+from graphfuse.core.tables import EdgeTable, Manifest, NodeTable, Rejection, edge_order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ def _check_finite(table: NodeTable) -> None:
 
 def _reversed(table: EdgeTable) -> EdgeTable:
     """Return the edges that run the other way, sorted by their destination, with the same weights."""
-    order = np.lexsort((table.index[1], table.index[0]))
+    order = edge_order(table.index[1], table.index[0])
     return EdgeTable(
         edge_type=reverse_edge_type(table.edge_type),
         index=table.index[::-1, order],

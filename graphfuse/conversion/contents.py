@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from graphfuse.core.ragged import places
 from graphfuse.core.tables import IntArray, NodeTable
 
 NOT_AUDITED = ("sample", "interaction")
@@ -80,7 +81,7 @@ def piece_digests(table: NodeTable) -> tuple[IntArray, Digests]:
     starts = np.flatnonzero(first)
     if values is None:
         return table.sample[starts], _digests_of_features(table.x, starts)
-    place = np.arange(len(table)) - np.repeat(starts, np.diff(starts, append=len(table)))
+    place = places(np.diff(starts, append=len(table)))
     placed = np.asarray(pd.util.hash_array(values + place.astype(np.uint64) * STEP), dtype=np.uint64)
     return table.sample[starts], np.add.reduceat(placed, starts)
 

@@ -166,8 +166,8 @@ def frame_of(columns: Mapping[str, Any], index: pd.Index | None = None) -> pd.Da
     The frame may share memory with the arrays, which pandas does not know of: nobody may write into either in place.
 
     Args:
-        columns: At least one array of numpy or pandas by name, all of one length; texts as `text_array` makes them.
-        index: The rows' labels; None numbers them.
+        columns: Arrays of numpy or pandas by name, all of one length; texts as `text_array` makes them.
+        index: The rows' labels; None numbers them, which takes a column.
     """
     arrays = list(columns.values())
     rows = pd.RangeIndex(len(arrays[0])) if index is None else index

@@ -150,6 +150,19 @@ class EdgeTable:
         return int(self.index.shape[1])
 
 
+def edge_order(source: IntArray, destination: IntArray) -> IntArray:
+    """Return the order of edges by destination, then source; equal ones stay in theirs.
+
+    Node rows ascend by sample, so this is also the order by sample in which a store keeps them.
+
+    Args:
+        source: Rows in the source table.  [num_edges]
+        destination: Rows in the destination table.  [num_edges]
+    """
+    key = destination * (source.max(initial=0) + 1) + source  # of one number each, numpy sorts what is sorted already at a glance
+    return np.argsort(key, kind="stable")
+
+
 SCORE_COLUMNS = ("analysis", "level", "sample_id", "element", "source", "target", "score")
 
 

@@ -1,21 +1,16 @@
 """A space in which units that share a train sample are alike: ridge canonical correlation analysis."""
 
 import numpy as np
-import numpy.typing as npt
 
 from graphfuse.core.errors import InputError
 from graphfuse.core.tables import IntArray, NodeTable, State
-
-Float64Array = npt.NDArray[np.float64]
-Features = npt.NDArray[np.floating]
+from graphfuse.edges._helpers import NUMBERS_IN_CACHE, Features, Float64Array
 
 FINE, COARSE = 2.0**-18, 2.0**-14
 """Steps of projections (at most 1) and of standardised features (clipped to 32): their products are multiples of 2^-32 and sums over
 up to 2^15 channels stay below 2^20, so float64 holds them exactly and a row's projection does not depend on its neighbours."""
 SAMPLES_AT_ONCE = 64
 """Of which means and covariances are summed at a time: what is made of them stays in the cache."""
-NUMBERS_AT_ONCE = 2**18
-"""Features that are projected at a time, for the same reason."""
 SMALLEST_RIDGE = 1e-3
 """From this ridge on, covariances are multiplied in float32, twice as fast as in float64, and added up in float64: they err by some
 1e-6 of the mean variance, far below the ridge that is then added to it."""
@@ -65,10 +60,6 @@ class Projection:
         self._steps = float(1 / (scale[0] * COARSE))
         self.dimensions = self._projection.shape[1]
 
-    def __call__(self, x: Features) -> Float64Array:
-        """Return features in the aligned space.  [num_rows, channels] -> [num_rows, dimensions]."""
-        return self.rows(x, np.arange(len(x)))
-
     def rows(self, x: Features, rows: IntArray) -> Float64Array:
         """Return some rows of `x` in the aligned space, each computed from its own features alone.  [num_rows, dimensions].
 
@@ -76,7 +67,7 @@ class Projection:
             x: Features.  [n, channels]
             rows: Of `x`.  [num_rows]
         """
-        at_once = max(1, NUMBERS_AT_ONCE // max(x.shape[1], 1))
+        at_once = max(1, NUMBERS_IN_CACHE // max(x.shape[1], 1))
         found = np.empty((len(rows), self._projection.shape[1]))
         wide = np.empty((min(at_once, len(rows)), x.shape[1]))
         for first in range(0, len(rows), at_once):

@@ -8,8 +8,15 @@ import pandas as pd
 
 from graphfuse.core.columns import as_texts
 from graphfuse.core.errors import ConfigError, suggest
+from graphfuse.core.ragged import ragged_rows
 from graphfuse.core.schema import EdgeType
-from graphfuse.core.tables import EdgeTable, FloatArray, IntArray, NodeTable
+from graphfuse.core.tables import EdgeTable, FloatArray, IntArray, NodeTable, edge_order
+
+Features = npt.NDArray[np.floating]
+Float64Array = npt.NDArray[np.float64]
+
+NUMBERS_IN_CACHE = 2**18
+"""What is worked on at a time may hold (8 bytes each), so that it stays in a core's cache from the first step to the last."""
 
 
 def check_ends(source: str, destination: str, node_types: Sequence[str]) -> None:
@@ -25,9 +32,7 @@ def check_ends(source: str, destination: str, node_types: Sequence[str]) -> None
 
 
 def edge_table(edge_type: EdgeType, source: npt.ArrayLike, destination: npt.ArrayLike, weight: FloatArray | None = None) -> EdgeTable:
-    """Return edges sorted by destination, then source.
-
-    Node rows ascend by sample, so this is also the order by sample in which a store keeps them.
+    """Return edges in the order of a store.
 
     Args:
         edge_type: The type of all edges.
@@ -36,7 +41,7 @@ def edge_table(edge_type: EdgeType, source: npt.ArrayLike, destination: npt.Arra
         weight: Observed strength in [0, 1], or None.  [num_edges]
     """
     source, destination = np.asarray(source, dtype=np.int64), np.asarray(destination, dtype=np.int64)
-    order = np.lexsort((source, destination))
+    order = edge_order(source, destination)
     index = np.stack([source[order], destination[order]])  # several times as fast as index[:, order]
     return EdgeTable(edge_type=edge_type, index=index, weight=None if weight is None else weight[order])
 
@@ -85,9 +90,7 @@ def all_pairs(source_group: IntArray, destination_group: IntArray) -> tuple[IntA
     begin = np.searchsorted(source_group, destination_group, side="left")
     count = np.searchsorted(source_group, destination_group, side="right") - begin
     destination = np.repeat(np.arange(len(destination_group)), count)
-    ends = np.cumsum(count)
-    source = np.arange(len(destination)) - np.repeat(ends - count, count) + np.repeat(begin, count)
-    return source.astype(np.int64), destination.astype(np.int64)
+    return ragged_rows(begin, count), destination
 
 
 def count_pairs(source_group: IntArray, destination_group: IntArray) -> IntArray:

@@ -9,18 +9,13 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
-from graphfuse.core.tables import IntArray
-from graphfuse.edges._helpers import blocks
-
-Float64Array = npt.NDArray[np.float64]
-Features = npt.NDArray[np.floating]
+from graphfuse.core.ragged import places, ragged_rows
+from graphfuse.core.tables import IntArray, edge_order
+from graphfuse.edges._helpers import NUMBERS_IN_CACHE, Features, Float64Array, blocks
 
 NUMBERS_AT_ONCE = 4_000_000
 """Bounds the memory of one product (8 bytes each)."""
-NUMBERS_IN_CACHE = 2**18
-"""What a batch of small samples may hold (8 bytes each), so that it stays in a core's cache from the first step to the last."""
 STEP = 2.0**-24
 """Cosines are rounded to multiples of this, which float32 holds exactly; those that round to the same are equal."""
 PLACES = 2.0**27
@@ -50,7 +45,7 @@ def nearest(
     products = _Products(a, b)
     found: list[tuple[IntArray, IntArray, Float64Array]] = []
     for items in _groups(_items(a_sample, b_sample)):
-        rows = _ranges(items[:, 0], items[:, 1])
+        rows = ragged_rows(items[:, 0], items[:, 1])
         steps = products.steps(items, rows)  # [rows of the group, columns per item]
         first = np.repeat(items[:, 2], items[:, 1])[:, None]
         if apart:
@@ -61,7 +56,7 @@ def nearest(
     if not found:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
     source, destination, value = (np.concatenate(part) for part in zip(*found, strict=True))
-    order = np.argsort(destination * len(a) + source)
+    order = edge_order(source, destination)
     return source[order], destination[order], value[order] * STEP
 
 
@@ -84,7 +79,7 @@ class _Products:
             rows: Their rows of `a`.  [num_rows]
         """
         each = int(items[0, 3])
-        columns = _ranges(items[:, 2], items[:, 3])
+        columns = ragged_rows(items[:, 2], items[:, 3])
         cosine = np.empty((len(rows), each))
         squares = np.empty(len(rows)), np.empty(len(columns))
         top = left = 0
@@ -176,7 +171,7 @@ def _items(a_sample: IntArray, b_sample: IntArray) -> IntArray:
     cuts = -(-items[:, 1] // height)
     if cuts.max(initial=1) > 1:
         items, height = np.repeat(items, cuts, axis=0), np.repeat(height, cuts)
-        done = height * _ranges(np.zeros_like(cuts), cuts)
+        done = height * places(cuts)
         items[:, 0] += done
         items[:, 1] = np.minimum(items[:, 1] - done, height)
     return items[np.lexsort((items[:, 1], items[:, 3]))]
@@ -193,12 +188,6 @@ def _batches(items: IntArray, channels: int) -> Iterator[tuple[int, int]]:
     """Yield (number of items, rows of each) for items in a row that have the same number of rows, few enough for the cache."""
     each = int(items[0, 3])
     for height, count in zip(*(part.tolist() for part in np.unique(items[:, 1], return_counts=True)), strict=True):
-        at_once = max(1, min(NUMBERS_AT_ONCE, NUMBERS_IN_CACHE) // (3 * height * each + (height + each) * max(channels, 1)))
+        at_once = max(1, NUMBERS_IN_CACHE // (3 * height * each + (height + each) * max(channels, 1)))
         for first in range(0, count, at_once):
             yield min(at_once, count - first), height
-
-
-def _ranges(first: IntArray, count: IntArray) -> IntArray:
-    """Return `first`, `first` + 1, ... of each range, one range after another.  [num_ranges] -> [sum of count]."""
-    ends = np.cumsum(count)
-    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - ends + count, count)

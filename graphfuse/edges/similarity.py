@@ -16,8 +16,8 @@ from graphfuse.core.errors import ConfigError
 from graphfuse.core.schema import EdgeType
 from graphfuse.core.sockets import EdgeBuilder
 from graphfuse.core.tables import EdgeTable, NodeTable, State
-from graphfuse.edges._alignment import Features, Float64Array, Projection, fit_alignment
-from graphfuse.edges._helpers import check_ends
+from graphfuse.edges._alignment import Projection, fit_alignment
+from graphfuse.edges._helpers import Features, Float64Array, check_ends
 from graphfuse.edges._nearest import nearest
 
 

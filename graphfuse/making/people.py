@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from graphfuse.core.ragged import places
 from graphfuse.making.words import write_replies
 from graphfuse.making.worlds import PostSettings
 
@@ -61,7 +62,7 @@ def make_replies(post_id: npt.NDArray[np.object_], created: npt.NDArray[np.int64
     count = rng.poisson(settings.replies, size=len(post_id))
     post = np.repeat(np.arange(len(post_id)), count)
     total = len(post)
-    position = np.arange(total) - np.repeat(np.cumsum(count) - count, count)  # place in the thread
+    position = places(count)  # in the thread
     ids = np.array([f"r{k:06d}" for k in range(total)], dtype=object)
     kind = np.array(KINDS, dtype=object)[rng.choice(len(KINDS), size=total, p=[0.5, 0.3, 0.2])]
     back = 1 + np.floor(rng.random(total) * (position + 1)).astype(np.int64)  # 1 .. position + 1; past the start is the post

@@ -158,8 +158,9 @@ class SortedEdges:
 def sorted_edges(plan: EdgePlan, edges_at_once: int) -> SortedEdges:
     """Sort a plan's edges by destination slot, which is also by destination node, and cut them into blocks of about some number."""
     order = plan.destination.order
-    parts = (plan.source.index, plan.destination.index, plan.node.index, plan.relation.index)
-    source, slot, node, relation = (part.index_select(0, order) for part in parts)
+    source, slot, node, relation = (
+        plan.destination.sort(groups.index) for groups in (plan.source, plan.destination, plan.node, plan.relation)
+    )
     blocks, start = [], 0
     while start < order.numel():
         last = node[min(start + edges_at_once, order.numel()) - 1]

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from graphfuse.core.ragged import exclusive_sums
 from graphfuse.core.tables import IntArray
 from graphfuse.nn.groups import Groups, Ways, repeated, send
 
@@ -125,12 +126,7 @@ class _Steps:
         """Return the nodes and the relay rows of all steps, and the edges whose weights they carry."""
         node, row, edge, per_row = (np.concatenate([np.zeros(0, dtype=np.int64), *parts]) for parts in self._parts)
         # a store keeps edges by destination, so that often nothing is left to sort
-        rows = Groups(torch.from_numpy(row), num_rows, ordered=bool(np.all(row[1:] >= row[:-1])), offsets=_offsets(per_row))
-        return Groups(torch.from_numpy(node), len(self._per_node), offsets=_offsets(self._per_node)), rows, torch.from_numpy(edge)
-
-
-def _offsets(counts: IntArray) -> Tensor:
-    """Return where each group begins, and where the last ends."""
-    offsets = np.zeros(len(counts) + 1, dtype=np.int64)
-    np.cumsum(counts, out=offsets[1:])
-    return torch.from_numpy(offsets)
+        ordered = bool(np.all(row[1:] >= row[:-1]))
+        of_nodes, of_rows = (torch.from_numpy(exclusive_sums(counts)) for counts in (self._per_node, per_row))
+        rows = Groups(torch.from_numpy(row), num_rows, ordered=ordered, offsets=of_rows)
+        return Groups(torch.from_numpy(node), len(self._per_node), offsets=of_nodes), rows, torch.from_numpy(edge)

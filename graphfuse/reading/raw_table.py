@@ -230,7 +230,7 @@ def _numbered(
         cleaned += [
             Rejection(table=table, row=row, key="", column=name, reason="broken_character", detail=detail) for row in index[changed]
         ]
-    frame = frame_of(columns, index) if columns else pd.DataFrame(index=index)
+    frame = frame_of(columns, index)
     return RawTable(frame=frame, num_rows=num_rows, rejections=(*rejections, *cleaned), origin=((path.name, first),))
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from graphfuse.core.columns import as_texts
 from graphfuse.core.errors import InputError
+from graphfuse.core.ragged import places
 from graphfuse.core.tables import Rejection
 from graphfuse.reading.rejecting import reject
 from graphfuse.reading.settings import SPLIT_WORDS, Split, split_of
@@ -105,7 +106,7 @@ def _by_chance(samples: pd.DataFrame, shares: dict[str, float], seed: int, targe
     order = np.lexsort((*_ranks(samples["sample_id"], seed), strata))
     sizes = np.bincount(strata)
     last = np.cumsum(sizes)
-    place = np.arange(len(samples)) - np.repeat(last - sizes, sizes)
+    place = places(sizes)
     labels = np.full(len(samples), "train", dtype=object)
     taken = np.zeros(len(sizes), dtype=np.int64)
     for split, share in shares.items():

@@ -33,7 +33,7 @@ def samples_per_block(num_samples: int, num_bytes: int) -> int:
 
 
 def checksums(arrays: Arrays, schema: GraphSchema, block_samples: int) -> npt.NDArray[np.uint8]:
-    """Return the array `blocks` of a shard: the checksum of its pointers, then one per block.  [num_blocks + 1, 16]."""
+    """Return the array `blocks` of a shard: the checksum of its pointers, then one per block.  [num_checksums, 16]."""
     num_samples = len(arrays[POINTERS]) - 1
     starts = range(0, num_samples, block_samples)
     found = [_checksum([arrays[POINTERS]])]
@@ -41,9 +41,9 @@ def checksums(arrays: Arrays, schema: GraphSchema, block_samples: int) -> npt.ND
     return np.frombuffer(b"".join(found), dtype=np.uint8).reshape(len(found), -1)
 
 
-def frame_checksum(content: pa.Buffer, num_blocks: int) -> str:
+def frame_checksum(content: pa.Buffer, num_checksums: int) -> str:
     """Return the checksum of what a shard begins and ends with, its header and `blocks`: they tell of all that lies between."""
-    frame = content[: min(header_length(content), len(content))], content[max(len(content) - (num_blocks + 1) * CHECKSUM_BYTES, 0) :]
+    frame = content[: min(header_length(content), len(content))], content[max(len(content) - num_checksums * CHECKSUM_BYTES, 0) :]
     return checksum_bytes(b"".join(map(memoryview, frame)))
 
 
@@ -56,7 +56,7 @@ class Blocks:
         schema: Node types and edge types.
         num_entities: Rows of the entity table per shared node type.
         block_samples: Samples per block.
-        known: Whether the pointers, and each block, were found right in this process; written here.  [num_blocks + 1]
+        known: Whether the pointers, and each block, were found right in this process; written here.  [num_checksums]
     """
 
     all_known: bool
@@ -78,6 +78,7 @@ class Blocks:
         self._size = block_samples
         self._known = known
         self._num_samples = len(arrays[POINTERS]) - 1
+        self._ends = edge_ends(schema).T.ravel()  # source and destination of each edge type by turns
         self.all_known = bool(known.all())
 
     def check_pointers(self) -> None:
@@ -101,7 +102,7 @@ class Blocks:
             first, end = number * self._size, min((number + 1) * self._size, self._num_samples)
             self._compare(number + 1, _checksum(_parts(self._arrays, self._schema, first, end)))
             try:
-                check_positions(self._arrays, self._schema, self._num_entities, first, end)
+                self._check_positions(first, end)
             except ValueError as error:
                 raise broken(self._path, error) from error
             self._known[number + 1] = True
@@ -113,42 +114,35 @@ class Blocks:
         Raises:
             ValueError: If one does not.
         """
-        check_positions(self._arrays, self._schema, self._num_entities, 0, self._num_samples)
+        self._check_positions(0, self._num_samples)
         self._known[:] = self.all_known = True
 
     def _compare(self, number: int, checksum: bytes) -> None:
         if checksum != self._arrays[BLOCKS][number].tobytes():
             raise changed(self._path)
 
+    def _check_positions(self, first: int, end: int) -> None:
+        """Check that edges of samples `first` to `end` join nodes of their own sample, and that entities exist.
 
-def check_positions(arrays: Arrays, schema: GraphSchema, num_entities: Mapping[str, int], first: int, end: int) -> None:
-    """Check that edges of some samples in a row join nodes of their own sample, and that entities exist.
-
-    Args:
-        arrays: The arrays of one shard, pointers checked.
-        schema: Node types and edge types.
-        num_entities: Rows of the entity table per shared node type.
-        first: The first sample.
-        end: The sample after the last.
-
-    Raises:
-        ValueError: With the first array that breaks the rule.
-    """
-    counts = np.diff(arrays[POINTERS][first : end + 1], axis=0)  # [num_samples, num_types]
-    num_nodes, num_edges = np.split(counts, [len(schema.node_types)], axis=1)
-    ends = edge_ends(schema).T.ravel()  # source and destination of each edge type by turns
-    most = np.repeat(num_nodes[:, ends].astype(np.uint32).ravel(), np.repeat(num_edges, 2, axis=1).ravel())
-    # read without a sign, a number below 0 is a very large one
-    if np.any(arrays[EDGES][edge_rows(arrays, schema, first, end)].view(np.uint32) >= most):
-        raise ValueError(f"'{EDGES}' must stay within the sample's nodes")
-    for node_type, num_rows in num_entities.items():
-        number = schema.node_types.index(node_type)
-        rows = arrays[node_array(schema, node_type)][slice(*arrays[POINTERS][[first, end], number].tolist())]
-        if len(rows) and (rows.min() < 0 or rows.max() >= num_rows):
-            raise ValueError(f"'{node_array(schema, node_type)}' must name rows 0 to {num_rows - 1}")
+        Raises:
+            ValueError: With the first array that breaks the rule.
+        """
+        pointers, node_types = self._arrays[POINTERS], self._schema.node_types
+        num_nodes, num_edges = np.split(
+            np.diff(pointers[first : end + 1], axis=0), [len(node_types)], axis=1
+        )  # [num_samples, num_types] each
+        most = np.repeat(num_nodes[:, self._ends].astype(np.uint32).ravel(), np.repeat(num_edges, 2, axis=1).ravel())
+        # read without a sign, a number below 0 is a very large one
+        if np.any(self._arrays[EDGES][_edge_rows(self._arrays, self._schema, first, end)].view(np.uint32) >= most):
+            raise ValueError(f"'{EDGES}' must stay within the sample's nodes")
+        for node_type, num_rows in self._num_entities.items():
+            name = node_array(self._schema, node_type)
+            rows = self._arrays[name][slice(*pointers[[first, end], node_types.index(node_type)].tolist())]
+            if len(rows) and (rows.min() < 0 or rows.max() >= num_rows):
+                raise ValueError(f"'{name}' must name rows 0 to {num_rows - 1}")
 
 
-def edge_rows(arrays: Arrays, schema: GraphSchema, first: int, end: int) -> slice:
+def _edge_rows(arrays: Arrays, schema: GraphSchema, first: int, end: int) -> slice:
     """Return where the edges of some samples in a row lie."""
     start, stop = (2 * arrays[POINTERS][[first, end], len(schema.node_types) :].sum(axis=1)).tolist()
     return slice(start, stop)
@@ -159,7 +153,7 @@ def _parts(arrays: Arrays, schema: GraphSchema, first: int, end: int) -> Iterato
     extents = iter(zip(*arrays[POINTERS][[first, end]].tolist(), strict=True))  # per type
     for node_type, extent in zip(schema.node_types, extents, strict=False):
         yield arrays[node_array(schema, node_type)][slice(*extent)]
-    yield arrays[EDGES][edge_rows(arrays, schema, first, end)]
+    yield arrays[EDGES][_edge_rows(arrays, schema, first, end)]
     for edge_type, extent in zip(schema.edge_types, extents, strict=True):
         name = weight_array(edge_name(edge_type))
         if name in arrays:

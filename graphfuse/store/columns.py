@@ -23,7 +23,7 @@ from graphfuse.store.layout import (
     check_pointers,
     entities_file,
     node_array,
-    num_blocks,
+    num_checksums,
     shard_file,
     shard_layout,
     weight_array,
@@ -70,7 +70,7 @@ def open_shard(
     if check and whole and checksum_file(path) != index.files[name]["xxh3_128"]:
         raise changed(path)
     content = map_file(path, once=whole)
-    if check and not whole and frame_checksum(content, num_blocks(record)) != record["frame"]:
+    if check and frame_checksum(content, num_checksums(record)) != record["frame"]:
         raise changed(path)
     arrays = arrays_in(content, path)
     blocks = None
@@ -78,9 +78,8 @@ def open_shard(
         check_layout(arrays, shard_layout(schema, record))
         if check:
             num_entities = {shared: len(x) for shared, x in entities.items()}
-            blocks = Blocks(path, arrays, schema, num_entities, record["block_samples"], known_parts(key, num_blocks(record) + 1))
-            if not whole:
-                blocks.check_pointers()
+            blocks = Blocks(path, arrays, schema, num_entities, record["block_samples"], known_parts(key, num_checksums(record)))
+            blocks.check_pointers()
             check_pointers(arrays[POINTERS], schema, record)
             if whole:
                 blocks.trust()

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from graphfuse.core.ragged import exclusive_sums, ragged_rows
 from graphfuse.core.tables import FloatArray, IntArray
 from graphfuse.store.buffers import Allocate, allocate_arrays
 from graphfuse.store.columns import Shard
-from graphfuse.store.ragged import by_type, exclusive_sums, ragged_rows
+from graphfuse.store.layout import edges_by_type
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ def gather(shards: Sequence[Shard], shard_of: IntArray, local: IntArray, ends: I
 
     # 3. Edges: from sample by sample to type by type; local positions plus the first row of their sample in the batch.
     local_ends = _take([shard.edges for shard in sources], *(2 * bound[types:].sum(axis=0) for bound in bounds))
-    places, counts = by_type(edge_counts.T)
+    places, counts = edges_by_type(edge_counts.T)
     index = np.repeat(node_pointers[ends.T.ravel(), :-1].ravel(), counts.ravel())
     index += local_ends.take(ragged_rows(places, counts), mode="clip")
     lengths = 2 * edge_counts.sum(axis=1)

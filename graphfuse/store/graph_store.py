@@ -12,6 +12,7 @@ import pandas as pd
 from torch_geometric.data import Batch, HeteroData
 
 from graphfuse.core.errors import InputError, IntegrityError, suggest
+from graphfuse.core.ragged import exclusive_sums
 from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.tables import SPLITS, IntArray, State
 from graphfuse.store.batching import in_order, shard_windows, shuffled
@@ -71,7 +72,7 @@ class GraphStore:
         self.digests = self._index.digests
         self._verify = verify
         self._budget = memory_budget
-        self._starts: IntArray = np.cumsum([0, *(shard["samples"] for shard in self._index.shards)], dtype=np.int64)
+        self._starts = exclusive_sums(np.array([shard["samples"] for shard in self._index.shards], dtype=np.int64))
         self._sizes = [int(self._index.files[shard_file(shard["number"])]["bytes"]) for shard in self._index.shards]
         self._buffers = Buffers()
         self._ahead = ReadAhead(partial(self._read_shard, whole=True))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from graphfuse.core.ragged import exclusive_sums
 from graphfuse.core.schema import GraphSchema, edge_name
 from graphfuse.core.tables import IntArray
 
@@ -60,9 +61,24 @@ def edge_ends(schema: GraphSchema) -> IntArray:
     return np.array([[numbers[edge_type[end]] for edge_type in schema.edge_types] for end in (0, 2)], dtype=np.int64)
 
 
-def num_blocks(record: Mapping[str, Any]) -> int:
-    """Return how many blocks the samples of a shard make, given its record in `index.json`."""
-    return math.ceil(record["samples"] / record["block_samples"])
+def edges_by_type(counts: IntArray) -> tuple[IntArray, IntArray]:
+    """Return where the ends of edges lie that are kept sample by sample, in the order type by type.
+
+    Of each sample come the edges of the first type, its sources before its destinations, then those of the second type, and so on.
+
+    Args:
+        counts: Edges of each sample per type.  [num_samples, num_edge_types]
+
+    Returns:
+        First position and number of the sources of each type, and of its destinations, by turns.  [2 * num_edge_types, num_samples] each.
+    """
+    ends = np.repeat(counts, 2, axis=1)
+    return exclusive_sums(ends.ravel())[:-1].reshape(ends.shape).T, ends.T
+
+
+def num_checksums(record: Mapping[str, Any]) -> int:
+    """Return how many checksums a shard holds, given its record in `index.json`: of its pointers, and of each block of samples."""
+    return 1 + math.ceil(record["samples"] / record["block_samples"])
 
 
 def shard_layout(schema: GraphSchema, record: Mapping[str, Any]) -> Layout:
@@ -79,7 +95,7 @@ def shard_layout(schema: GraphSchema, record: Mapping[str, Any]) -> Layout:
     layout: Layout = {
         POINTERS: ("int64", (record["samples"] + 1, len(schema.node_types) + len(names))),
         EDGES: ("int32", (2 * sum(record["edges"][name] for name in names),)),
-        BLOCKS: ("uint8", (num_blocks(record) + 1, CHECKSUM_BYTES)),
+        BLOCKS: ("uint8", (num_checksums(record), CHECKSUM_BYTES)),
     }
     for node_type, channels in schema.channels_by_node_type.items():
         count = record["nodes"][node_type]

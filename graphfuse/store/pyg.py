@@ -12,6 +12,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, HeteroData
 from torch_geometric.data.storage import BaseStorage, EdgeStorage, NodeStorage
 
+from graphfuse.core.ragged import exclusive_sums
 from graphfuse.core.schema import EdgeType, GraphSchema
 from graphfuse.core.tables import IntArray
 from graphfuse.store.gather import Columns
@@ -84,7 +85,7 @@ class Bookkeeping(Mapping[Any, Any]):
         return self._all_increments() if self._increments else self._all_slices()
 
     def _all_slices(self) -> dict[Any, Any]:
-        nodes, edges = (torch.from_numpy(np.pad(np.cumsum(counts, axis=1), ((0, 0), (1, 0)))) for counts in self._counts)
+        nodes, edges = (torch.from_numpy(exclusive_sums(counts)) for counts in self._counts)
         value: dict[Any, Any] = {name: torch.arange(self._counts[0].shape[1] + 1) for name in self._graph_attributes}
         for number, node_type in enumerate(self._schema.node_types):
             value[node_type] = dict.fromkeys(self._node_names(node_type), nodes[number])
@@ -95,7 +96,7 @@ class Bookkeeping(Mapping[Any, Any]):
     def _all_increments(self) -> dict[Any, Any]:
         size = self._counts[0].shape[1]
         none = torch.zeros(size, dtype=torch.int64)
-        before = torch.from_numpy(np.cumsum(self._counts[0], axis=1) - self._counts[0])
+        before = torch.from_numpy(exclusive_sums(self._counts[0])[:, :-1])
         value: dict[Any, Any] = dict.fromkeys(self._graph_attributes, none)
         for node_type in self._schema.node_types:
             value[node_type] = dict.fromkeys(self._node_names(node_type), none)

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from graphfuse.core.errors import InputError
 from graphfuse.core.files import digest_bytes, file_entries, write_json
+from graphfuse.core.ragged import exclusive_sums, ragged_rows
 from graphfuse.core.schema import EdgeType, GraphSchema, TargetSchema, edge_name
-from graphfuse.core.tables import EdgeTable, FloatArray, IntArray, NodeTable, State
+from graphfuse.core.tables import EdgeTable, FloatArray, IntArray, NodeTable, State, edge_order
 from graphfuse.core.versions import installed_versions
 from graphfuse.store.arrays import map_arrays, map_file, write_arrays
 from graphfuse.store.blocks import checksums, frame_checksum, samples_per_block
@@ -22,6 +23,7 @@ from graphfuse.store.layout import (
     FORMAT,
     INDEX,
     POINTERS,
+    edges_by_type,
     entities_file,
     node_array,
     shard_file,
@@ -29,7 +31,6 @@ from graphfuse.store.layout import (
     units_file,
     weight_array,
 )
-from graphfuse.store.ragged import by_type, exclusive_sums, ragged_rows
 
 LARGEST = {"float16": 65504.0, "float32": float(np.finfo(np.float32).max)}
 """Largest number that each element type holds."""
@@ -84,7 +85,7 @@ def write_shard(
         "weighted": [name for name in edge_names if weight_array(name) in arrays],
         "y": None if y is None else {"dtype": str(arrays["y"].dtype), "shape": list(arrays["y"].shape[1:])},
         "block_samples": block_samples,
-        "frame": frame_checksum(map_file(folder / shard_file(number)), len(arrays[BLOCKS]) - 1),
+        "frame": frame_checksum(map_file(folder / shard_file(number)), len(arrays[BLOCKS])),
         "files": file_entries(folder, sorted(names)),
     }
 
@@ -253,8 +254,7 @@ def _edge_columns(
         ends.append(sample[index[row]])
     if np.any(ends[0] != ends[1]):
         raise InputError(f"Edges '{name}' must join nodes of one sample. Edges across samples need a builder of corpus scope.")
-    # rows ascend with the sample, so sorting by destination row sorts by sample as well
-    order = np.lexsort((index[0], index[1]))
+    order = edge_order(*index)
     sample = ends[1][order]
     local = np.stack([index[row][order] - first_rows[edge_type[2 * row]][sample] for row in (0, 1)]).astype(np.int32)
     counts = np.bincount(sample, minlength=num_samples)
@@ -274,7 +274,7 @@ def _by_sample(local_ends: npt.NDArray[np.int32], counts: IntArray) -> npt.NDArr
         counts: Edges of each sample per type.  [num_samples, num_edge_types]
     """
     laid = np.empty_like(local_ends)
-    laid[ragged_rows(*by_type(counts))] = local_ends
+    laid[ragged_rows(*edges_by_type(counts))] = local_ends
     return laid
 
 

@@ -16,7 +16,7 @@ from graphfuse.store.arrays import map_arrays
 from graphfuse.store.blocks import checksums, frame_checksum
 from graphfuse.store.graph_store import open_store
 from graphfuse.store.integrity import check_digests, forget, verified
-from graphfuse.store.layout import num_blocks
+from graphfuse.store.layout import num_checksums
 from graphfuse.store.writer import index_digest
 
 SHARD = "shards/00001.safetensors"
@@ -42,7 +42,7 @@ def replace_shard(folder, content):
     def listed(index):
         record = index["shards"][1]
         record["files"].update(file_entries(folder, [SHARD]))
-        record["frame"] = frame_checksum(pa.py_buffer(content), num_blocks(record))
+        record["frame"] = frame_checksum(pa.py_buffer(content), num_checksums(record))
 
     rewrite_index(folder, listed)
 

@@ -200,7 +200,9 @@ class Naive:
     def _resembling(self, texts: np.ndarray, regions: np.ndarray) -> list[tuple[int, int, float]]:
         if not len(texts) or not len(regions):
             return []
-        left, right = (_unit(space(x.astype(np.float64))) for space, x in zip(self._spaces, (texts, regions), strict=True))
+        left, right = (
+            _unit(space.rows(x.astype(np.float64), np.arange(len(x)))) for space, x in zip(self._spaces, (texts, regions), strict=True)
+        )
         cosine = left @ right.T
         return [(i, int(j), float(row[j])) for i, row in enumerate(cosine) for j in np.argsort(-row, kind="stable")[:TOP_K] if row[j] > 0]
 
