@@ -1,4 +1,4 @@
-"""Two networks of one function: in PyG's own layers and in ours; only the layer differs."""
+"""Networks of one function: as one writes it with PyG, and as we do."""
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -11,53 +11,54 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.nn import global_mean_pool
 
-from graphfuse.core.schema import EdgeType, GraphSchema
-from graphfuse.nn.groups import Groups
+from graphfuse.core.schema import GraphSchema
 from graphfuse.nn.memory import keep_freed_memory
-from graphfuse.nn.typed import project
-from graphfuse.nn.weights import weighted_mean
+from graphfuse.nn.plan import EdgePlan
+from graphfuse.nn.readout import sample_means
+from graphfuse.nn.typed import TypedTable, project
 
 HIDDEN = 64
 LAYERS = 2
 CLASSES = 2
-Plan = Callable[[Mapping[str, Tensor], Mapping[EdgeType, Tensor]], Mapping[EdgeType, Tensor]]
-
-
-Pool = Callable[[Tensor, Tensor, int], Tensor]
-
-
-def mean_of_samples(x: Tensor, sample: Tensor, num_samples: int) -> Tensor:
-    """Return means by sample, as our readouts do."""
-    return weighted_mean(x, Groups(sample, num_samples, ordered=True))
 
 
 class Network(nn.Module):
-    """A projection per node type, rounds of message passing, a mean per type, a head.
+    """A projection per node type, rounds of message passing, a mean per type, a head; as one writes it with PyG.
 
     Args:
         schema: Node types and edge types.
         layer: Makes a layer (x_dict, edge_index_dict) -> x_dict.
-        plan: Makes of x_dict and edge_index_dict what the layers take as edge_index_dict.
-        pool: Means of rows by sample: (x, sample of each row, number of samples) -> [number of samples, HIDDEN].
     """
 
-    def __init__(
-        self, schema: GraphSchema, layer: Callable[[], nn.Module], plan: Plan = lambda _, index: index, pool: Pool = global_mean_pool
-    ) -> None:
+    def __init__(self, schema: GraphSchema, layer: Callable[[], nn.Module]) -> None:
         super().__init__()
-        self.plan, self.pool = plan, pool
+        self.edge_types = schema.edge_types
         self.project = nn.ModuleDict({name: nn.Linear(channels, HIDDEN) for name, channels in schema.channels_by_node_type.items()})
         self.layers = nn.ModuleList(layer() for _ in range(LAYERS))
         self.head = nn.Linear(HIDDEN, CLASSES)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return logits, [batch_size, CLASSES]."""
-        x_dict: Mapping[str, Tensor] = {name: self.project[name](batch[name].x) for name in self.project}
-        edge_index_dict = self.plan(x_dict, batch.edge_index_dict)
+        return self.head(self.pooled({name: self.project[name](batch[name].x) for name in self.project}, batch))
+
+    def pooled(self, x_dict: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        """Return one vector per sample, [batch_size, HIDDEN]."""
         for layer in self.layers:
-            x_dict = {name: x.relu() for name, x in layer(x_dict, edge_index_dict).items()}
-        pooled = [self.pool(x, batch[name].batch, batch.num_graphs) for name, x in x_dict.items()]
-        return self.head(torch.stack(pooled).sum(dim=0))
+            x_dict = {name: x.relu() for name, x in layer(x_dict, batch.edge_index_dict).items()}
+        means = [global_mean_pool(x, batch[name].batch, batch.num_graphs) for name, x in x_dict.items()]
+        return torch.stack(means).sum(dim=0)
+
+
+class OurNetwork(Network):
+    """The same function as our models compute it: the ways of edges found once, the nodes of all types in one table."""
+
+    def pooled(self, x_dict: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        """Return one vector per sample, [batch_size, HIDDEN]."""
+        plan, x = EdgePlan.of(self.edge_types, x_dict, batch.edge_index_dict), TypedTable.of(x_dict)
+        for layer in self.layers:
+            x = x.changed(layer(x, plan).table.relu())
+        means = sample_means(x, batch)
+        return means.table.view(len(means), batch.num_graphs, HIDDEN).sum(dim=0)
 
 
 class Step:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal, cast
 
-import torch
 from annotated_types import Ge, Lt
 from torch import Tensor, nn
 from torch_geometric.data import Batch
@@ -19,6 +18,7 @@ from graphfuse.nn.inputs import input_projections
 from graphfuse.nn.plan import EdgePlan
 from graphfuse.nn.readout import AttentionReadout, MeanReadout, SampleReadout
 from graphfuse.nn.scores import mean_scores
+from graphfuse.nn.typed import TypedTable
 from graphfuse.nn.weights import effective_edge_weights
 
 Readout = Literal["attention", "mean", "sample"]
@@ -95,16 +95,17 @@ class GraphFusion(FusionModule):
         self, x_dict: dict[str, Tensor], edge_index_dict: Mapping[EdgeType, Tensor], weights: Mapping[EdgeType, Tensor]
     ) -> "Passed":
         """Run all layers; the residual keeps what a node knew."""
+        x = TypedTable.of(x_dict)
         scores: list[Mapping[EdgeType, Tensor]] = []
         for layer, norm in zip(self.layers, cast("Iterable[nn.ModuleDict]", self.norms), strict=True):
-            received, score = layer(x_dict, edge_index_dict, weights, return_edge_scores=True)
+            received, score = layer(x, edge_index_dict, weights, return_edge_scores=True)
+            changing = [name for name in x if name in received]  # not all do where some receive nothing
+            before = TypedTable.of(x, changing)
             # the sums of all types at once: a batch of few samples waits for the number of steps
-            before = torch.cat([x_dict[name] for name in received])
-            after = before + self.dropout(torch.cat(list(received.values())).relu())
-            parts = zip(received, torch.split(after, [x.size(0) for x in received.values()]), strict=True)
-            x_dict = {**x_dict, **{name: norm[name](part) for name, part in parts}}
+            after = before.changed(before.table + self.dropout(TypedTable.of(received, changing).table.relu()))
+            x = TypedTable.of({**x, **{name: norm[name](part) for name, part in after.items()}})
             scores.append(score)
-        return Passed(x_dict=x_dict, edge_scores=mean_scores(scores))
+        return Passed(x_dict=x, edge_scores=mean_scores(scores))
 
 
 @dataclass(frozen=True, kw_only=True)

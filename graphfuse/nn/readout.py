@@ -9,6 +9,7 @@ from torch_geometric.data import Batch
 from graphfuse.core.errors import ConfigError
 from graphfuse.nn.fusion import NodeWeights
 from graphfuse.nn.groups import Groups, total
+from graphfuse.nn.typed import TypedLinear, TypedTable
 from graphfuse.nn.weights import weighted_mean, weighted_softmax
 
 
@@ -20,19 +21,15 @@ class MeanReadout(nn.Module):
 
     def __init__(self, channels: int, node_types: Sequence[str]) -> None:
         super().__init__()
-        self.project = nn.ModuleDict({name: nn.Linear(channels, channels) for name in node_types})
+        self.project = TypedLinear(channels, dict.fromkeys(node_types, channels), channels, bias=True)
 
     def forward(self, x_dict: Mapping[str, Tensor], batch: Batch, node_weight_dict: NodeWeights | None = None) -> Tensor:
         """Return one vector per sample, [batch_size, channels]."""
         weights = node_weight_dict or {}
-        total = next(iter(x_dict.values())).new_zeros(batch.num_graphs, 1)
-        present = total
-        for name, x in x_dict.items():
-            mean = weighted_mean(x, samples_of(batch, name), weights.get(name))
-            has = presence(batch, name, weights.get(name)).unsqueeze(-1)
-            total = total + self.project[name](mean) * has
-            present = present + has
-        return total / present.clamp(min=1)
+        means = sample_means(x_dict, batch, weights)
+        rows = self.project(means).view(len(means), batch.num_graphs, -1)
+        has = torch.stack([presence(batch, name, weights.get(name)) for name in means]).unsqueeze(-1)  # [num_types, batch_size, 1]
+        return (rows * has).sum(dim=0) / has.sum(dim=0).clamp(min=1)
 
 
 class AttentionReadout(nn.Module):
@@ -50,11 +47,9 @@ class AttentionReadout(nn.Module):
 
     def forward(self, x_dict: Mapping[str, Tensor], batch: Batch, node_weight_dict: NodeWeights | None = None) -> Tensor:
         """Return one vector per sample, [batch_size, channels]."""
-        weights = node_weight_dict or {}
-        x = torch.cat(list(x_dict.values()))
+        x = TypedTable.of(x_dict).table
         samples = Groups(torch.cat([batch[name].batch for name in x_dict]), batch.num_graphs)
-        weight = torch.cat([weights.get(name, value.new_ones(value.size(0))) for name, value in x_dict.items()]) if weights else None
-        share = weighted_softmax(self.score(x), samples, weight)  # [num_nodes, heads]
+        share = weighted_softmax(self.score(x), samples, _weights(x_dict, node_weight_dict))  # [num_nodes, heads]
         pooled = x.view(x.size(0), self.heads, x.size(1) // self.heads) * share.unsqueeze(-1)
         return total(pooled.flatten(1), samples)
 
@@ -68,6 +63,14 @@ class SampleReadout(nn.Module):
         return total(x_dict["sample"], samples_of(batch, "sample"), weight)
 
 
+def sample_means(x_dict: Mapping[str, Tensor], batch: Batch, node_weight_dict: NodeWeights | None = None) -> TypedTable:
+    """Return the mean of each sample's nodes per node type, 0 where there are none, [batch_size, channels]."""
+    x = TypedTable.of(x_dict)
+    index = torch.cat([batch[name].batch + number * batch.num_graphs for number, name in enumerate(x)])
+    samples = Groups(index, len(x) * batch.num_graphs, ordered=True)
+    return TypedTable(weighted_mean(x.table, samples, _weights(x, node_weight_dict)), dict.fromkeys(x, batch.num_graphs))
+
+
 def samples_of(batch: Batch, node_type: str) -> Groups:
     """Return the sample of each node of a type; batches hold nodes sample by sample."""
     return Groups(batch[node_type].batch, batch.num_graphs, ordered=True)
@@ -79,3 +82,10 @@ def presence(batch: Batch, node_type: str, weight: Tensor | None = None) -> Tens
     mass = torch.ones_like(index, dtype=torch.get_default_dtype()) if weight is None else weight
     has = mass.new_zeros(batch.num_graphs).scatter_reduce(0, index, mass, "amax")
     return (has > 0).to(mass.dtype) if weight is None else has
+
+
+def _weights(x_dict: Mapping[str, Tensor], node_weight_dict: NodeWeights | None) -> Tensor | None:
+    """Return the weight of every node, type after type, [num_nodes], or None if nothing weighs."""
+    if not node_weight_dict:
+        return None
+    return torch.cat([node_weight_dict.get(name, x.new_ones(x.size(0))) for name, x in x_dict.items()])

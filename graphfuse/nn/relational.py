@@ -26,7 +26,7 @@ from graphfuse.nn.edge_attention import Scoring, edge_attention
 from graphfuse.nn.groups import take, total
 from graphfuse.nn.plan import EdgePlan
 from graphfuse.nn.scores import EdgeScores
-from graphfuse.nn.typed import TypedLinear, project
+from graphfuse.nn.typed import TypedLinear, TypedTable, project
 from graphfuse.nn.weights import mass, without_zeros
 
 
@@ -74,7 +74,7 @@ class RelationalLayer(MessagePassing):
         edge_index_dict: Mapping[EdgeType, Tensor],
         edge_weight_dict: Mapping[EdgeType, Tensor] | None = None,
         return_edge_scores: bool = False,
-    ) -> dict[str, Tensor] | tuple[dict[str, Tensor], Mapping[EdgeType, Tensor]]:
+    ) -> TypedTable | tuple[TypedTable, Mapping[EdgeType, Tensor]]:
         """Pass messages along all relations at once.
 
         Args:
@@ -84,24 +84,22 @@ class RelationalLayer(MessagePassing):
             return_edge_scores: Also return what the layer gave each edge, mean over heads, [num_edges] per edge type.
 
         Returns:
-            New features per node type, [num_nodes, out_channels].
+            New features per node type, [num_nodes, out_channels], as parts of one table.
         """
         plan = EdgePlan.of(self.edge_types, x_dict, edge_index_dict)
         weight = plan.weights(edge_weight_dict, next(iter(x_dict.values())))
         # pass messages along all relations, and add what the node itself knows.  [num_nodes of all types, out_channels]
-        x = torch.cat([x_dict[name] for name in plan.num_nodes])
-        out_table = self.receive(x, plan, weight)
-        if self.root is not None:
-            out_table = out_table + self.root(x, plan.num_nodes)
-        out = dict(zip(plan.num_nodes, torch.split(out_table, list(plan.num_nodes.values())), strict=True))
+        x = TypedTable.of(x_dict, plan.num_nodes)
+        received = self.receive(x, plan, weight)
+        out = x.changed(received if self.root is None else self.root(x, onto=received))
         score, self._edge_score = self._edge_score, None
         if not return_edge_scores:
             return out
         return out, {} if score is None else EdgeScores(self.edge_types, partial(_by_type, score, plan))
 
     @abstractmethod
-    def receive(self, x: Tensor, plan: EdgePlan, weight: Tensor | None) -> Tensor:
-        """Return what each node receives: x [num_nodes, in_channels], weight per edge -> [num_nodes, out_channels]."""
+    def receive(self, x: TypedTable, plan: EdgePlan, weight: Tensor | None) -> Tensor:
+        """Return what each node receives: x in_channels wide, weight per edge -> a new tensor [num_nodes, out_channels]."""
 
     def interaction(self, key: Tensor, query: Tensor) -> Tensor:
         """Return the product term of every edge, [num_edges, out_channels]."""
@@ -149,9 +147,9 @@ class RelationalAttention(RelationalLayer):
         nn.init.xavier_uniform_(self.attention)
         self.attention_product = nn.Linear(out_channels, heads, bias=False) if product else None
 
-    def receive(self, x: Tensor, plan: EdgePlan, weight: Tensor | None) -> Tensor:
+    def receive(self, x: TypedTable, plan: EdgePlan, weight: Tensor | None) -> Tensor:
         """Return what each node receives, [num_nodes, out_channels]."""
-        source, destination = self.source(x, plan.num_nodes), self.destination(x, plan.num_nodes)
+        source, destination = self.source(x), self.destination(x)
         scoring = Scoring(attention=self.attention)
         if self.mix is not None and self.attention_product is not None:
             scoring = replace(scoring, mix=self.mix.weight, bias=self.mix.bias, product_score=self.attention_product.weight)
@@ -190,14 +188,14 @@ class RelationalMean(RelationalLayer):
         super().__init__(in_channels, out_channels, node_types, edge_types, product=product, num_matches=1 if product else 0)
         self.gate = nn.Linear(out_channels, 1) if product else None
 
-    def receive(self, x: Tensor, plan: EdgePlan, weight: Tensor | None) -> Tensor:
+    def receive(self, x: TypedTable, plan: EdgePlan, weight: Tensor | None) -> Tensor:
         """Return what each node receives, [num_nodes, out_channels]; what no edge changes needs no tensor of all edges."""
         if self.product:
-            ends = (take(self.source(x, plan.num_nodes), plan.source), take(self.destination(x, plan.num_nodes), plan.destination))
+            ends = (take(self.source(x), plan.source), take(self.destination(x), plan.destination))
             return cast("Tensor", self.propagate(plan.edge_index, size=None, ends=ends, plan=plan, weight=weight))
-        shares = _shares(plan, weight).to(x.dtype)
+        shares = _shares(plan, weight).to(x.table.dtype)
         shares = torch.cat([shares, shares.new_ones(1)])
-        relayed = plan.relay.first.pass_on(x, shares)
+        relayed = plan.relay.first.pass_on(x.table, shares)
         rows = project(relayed, plan.relay.sizes, self._matrices(), [None] * len(self.edge_types), self.out_channels)
         return plan.relay.second.pass_on(rows, shares)
 

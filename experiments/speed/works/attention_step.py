@@ -7,7 +7,7 @@ import torch
 from clock import race
 from device import DEVICE, moved
 from made import WORK, made_store
-from networks import HIDDEN, Network, Step, check_same, exact, matrix_products, mean_of_samples
+from networks import HIDDEN, Network, OurNetwork, Step, check_same, exact, matrix_products
 from rows import Row
 from torch import nn
 from torch_geometric.nn import GATv2Conv, HeteroConv, HGTConv
@@ -15,7 +15,6 @@ from torch_geometric.nn import GATv2Conv, HeteroConv, HGTConv
 from graphfuse.core.schema import GraphSchema
 from graphfuse.nn import RelationalAttention
 from graphfuse.nn.compiled import attend_by, has_compiler
-from graphfuse.nn.plan import EdgePlan
 
 HEADS = 4
 SIZES = (64, 256)
@@ -79,7 +78,7 @@ def networks(schema: GraphSchema) -> tuple[Network, Network]:
         types = schema.node_types, schema.edge_types
         return RelationalAttention(HIDDEN, HIDDEN, *types, heads=HEADS, product=False, across_relations=False, root=False)
 
-    theirs, ours = Network(schema, stock), Network(schema, fused, partial(EdgePlan.of, schema.edge_types), mean_of_samples)
+    theirs, ours = Network(schema, stock), OurNetwork(schema, fused)
     ours.project.load_state_dict(theirs.project.state_dict())
     ours.head.load_state_dict(theirs.head.state_dict())
     for mine, other in zip(ours.layers, theirs.layers, strict=True):

@@ -1,19 +1,17 @@
 """A training step with means per relation, beside `HeteroConv` of `SAGEConv` with the same weights."""
 
 from collections.abc import Iterator
-from functools import partial
 
 import torch
 from clock import race
 from device import moved
 from made import WORK, made_store
-from networks import HIDDEN, Network, Step, check_same, exact, matrix_products
+from networks import HIDDEN, Network, OurNetwork, Step, check_same, exact, matrix_products
 from rows import Row
 from torch_geometric.nn import HeteroConv, SAGEConv
 
 from graphfuse.core.schema import GraphSchema
 from graphfuse.nn import RelationalMean
-from graphfuse.nn.plan import EdgePlan
 
 GOALS = {64: 3, 256: 2.5}
 BATCHES = 8
@@ -54,11 +52,7 @@ def networks(schema: GraphSchema) -> tuple[Network, Network]:
     """Return our network and PyG's, with the same weights."""
     torch.manual_seed(0)
     theirs = Network(schema, lambda: HeteroConv({kind: SAGEConv((HIDDEN, HIDDEN), HIDDEN) for kind in schema.edge_types}, aggr="sum"))
-    ours = Network(
-        schema,
-        lambda: RelationalMean(HIDDEN, HIDDEN, schema.node_types, schema.edge_types, product=False),
-        partial(EdgePlan.of, schema.edge_types),
-    )
+    ours = OurNetwork(schema, lambda: RelationalMean(HIDDEN, HIDDEN, schema.node_types, schema.edge_types, product=False))
     ours.project.load_state_dict(theirs.project.state_dict())
     ours.head.load_state_dict(theirs.head.state_dict())
     for mine, stock in zip(ours.layers, theirs.layers, strict=True):
