@@ -33,7 +33,7 @@ class _Shared(ctypes.Structure):
     """`Edges` of edge_attention.cpp."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("stride", "across_relations")),
+        *((name, ctypes.c_int64) for name in ("stride", "across_relations", "num_edges", "num_slots")),
         *((name, ctypes.c_float) for name in ("slope", "largest_exponent")),
         *((name, ctypes.c_void_p) for name in ("source", "destination", "attention", "product_score", "weight")),
         *((name, ctypes.c_void_p) for name in ("from", "to", "relation", "nodes", "share", "unit")),
@@ -65,7 +65,9 @@ class _Loops:
         ends = (by.sources.index, by.slot, by.relation, plan.node.offsets)
         # kept, since the loops only know addresses
         self._kept = [source, destination, attention, product_score, weight, *ends, share, unit]
-        self._shared = _Shared(source.size(1), across, slope, LARGEST_EXPONENT, *(_address(each) for each in self._kept))
+        self._shared = _Shared(
+            source.size(1), across, share.size(0), destination.size(0), slope, LARGEST_EXPONENT, *(_address(each) for each in self._kept)
+        )
         self._library = library(attention.size(1), attention.size(1) * attention.size(2))
         self.threads = torch.get_num_threads()
         everything = [(slice(0, share.size(0)), slice(0, plan.node.num_groups))]
@@ -94,7 +96,8 @@ class _CompiledAttention(torch.autograd.Function):
         ordered = None if weight is None else weight.detach().index_select(0, by.order)
         share = tensors[0].new_empty(by.order.numel(), heads)
         unit = torch.empty_like(share) if weight is not None and ctx.needs_input_grad[6] else None
-        out = tensors[0].new_zeros(plan.node.num_groups, heads * width)
+        made = torch.Tensor.new_empty if mix is None else torch.Tensor.new_zeros  # blocks may leave out nodes without edges
+        out = made(tensors[0], (plan.node.num_groups, heads * width))
         loops = _Loops(tensors, ordered, share, unit, plan, across, slope)
         for edges, nodes in loops.blocks:
             product = None if mix is None else loops.product(edges, nodes, mix, bias)[1]
@@ -115,7 +118,9 @@ class _CompiledAttention(torch.autograd.Function):
         gradient, alone = gradient.contiguous(), loops.threads == 1
         # threads may meet at a source, so each edge then has a row of its own
         of_source = torch.zeros_like(source) if alone else source.new_zeros(share.size(0), source.size(1))
-        of_destination, of_attention = torch.zeros_like(destination), attention.new_zeros(loops.threads, *attention.shape)
+        # the loops clear rows of destinations as they come to them
+        of_destination = torch.empty_like(destination) if share.size(0) else torch.zeros_like(destination)
+        of_attention = attention.new_zeros(loops.threads, *attention.shape)
         of_product_term: list[Any] = [None if each is None else torch.zeros_like(each) for each in (mix, bias, score)]
         of_score, of_weight = torch.empty_like(share), None if unit is None else share.new_empty(share.size(0))
         for edges, nodes in loops.blocks:

@@ -25,6 +25,8 @@ constexpr float NOTHING = -std::numeric_limits<float>::infinity();
 struct Edges {
     int64_t stride;
     int64_t across_relations;    // 1: all edges of a node compete; 0: those of a slot
+    int64_t num_edges;
+    int64_t num_slots;           // of destinations
     float slope;                 // of the leaky rectifier
     float largest_exponent;      // bound for edges of weight 0, which do not count for the largest score
     const float* source;         // [num_source_slots, stride]
@@ -127,6 +129,13 @@ void softmax(const Edges& edges, int64_t first, int64_t last) {
         }
 }
 
+// Set the rows of a table of destination slots to zero that no edge before this one has touched, up to its own; behind the last
+// edge all that are left.  Edges are sorted by slot, so each row is cleared once, just before it is needed.
+inline void clear(const Edges& edges, float* table, int64_t edge) {
+    const int64_t before = edge ? edges.to[edge - 1] : -1, end = edge + 1 == edges.num_edges ? edges.num_slots : edges.to[edge] + 1;
+    if (before + 1 < end) std::fill(table + (before + 1) * edges.stride, table + end * edges.stride, 0.0f);
+}
+
 // Add the gradients of an edge's additive score and message: arrived [CHANNELS] at its node, found [HEADS] of its scores.
 void backward_of_sum(const Edges& edges, int64_t edge, const float* arrived, const float* found, float* __restrict__ of_attention,
                      float* __restrict__ of_source, float* __restrict__ of_destination) {
@@ -187,7 +196,7 @@ extern "C" void forward(const Edges& edges, int64_t first, int64_t last, int64_t
 // Add up the gradients of a block, all but those that pass through the pairs.
 //
 // gradient [num_nodes, CHANNELS] of what nodes receive. of_source: [num_source_slots, stride] with one thread; with several,
-// which may share a source, [num_edges, stride]. of_destination like destination; of_attention [threads, num_relations, CHANNELS],
+// which may share a source, [num_edges, stride]. of_destination like destination, and cleared here; of_attention [threads, num_relations, CHANNELS],
 // of_score [num_edges, HEADS], of_weight [num_edges] or null, of_product [block, CHANNELS] (before the rectifier) or null.
 extern "C" void backward(const Edges& edges, int64_t first, int64_t last, int64_t threads, const float* product, const float* gradient,
                          int64_t num_relations, float* of_source, float* of_destination, float* of_attention, float* of_score,
@@ -228,6 +237,7 @@ extern "C" void backward(const Edges& edges, int64_t first, int64_t last, int64_
             for (int64_t e = edges.nodes[node]; e < edges.nodes[node + 1]; ++e) {
                 float* into_source = of_source + (threads == 1 ? edges.from[e] : e) * edges.stride;
                 float* into_destination = of_destination + edges.to[e] * edges.stride;
+                clear(edges, of_destination, e);
                 backward_of_sum(edges, e, arrived, of_score + e * HEADS, own + edges.relation[e] * CHANNELS, into_source, into_destination);
                 if (!product) continue;
                 // 3. The product, through the message and through the score
