@@ -56,7 +56,7 @@ class OurNetwork(Network):
         """Return one vector per sample, [batch_size, HIDDEN]."""
         plan, x = EdgePlan.of(self.edge_types, x_dict, batch.edge_index_dict), TypedTable.of(x_dict)
         for layer in self.layers:
-            x = x.changed(layer(x, plan).table.relu())
+            x = x.changed(layer(x, plan).table.relu_())
         means = sample_means(x, batch)
         return means.table.view(len(means), batch.num_graphs, HIDDEN).sum(dim=0)
 

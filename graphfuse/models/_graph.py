@@ -102,7 +102,7 @@ class GraphFusion(FusionModule):
             changing = [name for name in x if name in received]  # not all do where some receive nothing
             before = TypedTable.of(x, changing)
             # the sums of all types at once: a batch of few samples waits for the number of steps
-            after = before.changed(before.table + self.dropout(TypedTable.of(received, changing).table.relu()))
+            after = before.changed(before.table + self.dropout(TypedTable.of(received, changing).table.relu_()))
             x = TypedTable.of({**x, **{name: norm[name](part) for name, part in after.items()}})
             scores.append(score)
         return Passed(x_dict=x, edge_scores=mean_scores(scores))

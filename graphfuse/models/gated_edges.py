@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, cast
 
 import torch
@@ -92,5 +93,5 @@ class GatedMean(RelationalMean):
         # 2. How open the edge is, and how open its kind.  [num_edges, 1]
         gate = self.gate(torch.cat([value, ends[1], product], dim=1)).sigmoid()
         gate = gate * take(self.kind.sigmoid().unsqueeze(-1), plan.relation)
-        self._edge_score = gate.squeeze(-1)
+        self._edge_score = partial(gate.squeeze, -1)
         return gate * (value + product)

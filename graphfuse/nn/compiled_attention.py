@@ -104,9 +104,8 @@ class _CompiledAttention(torch.autograd.Function):
             loops("forward", nodes, product, out)
         ctx.plan, ctx.across, ctx.slope = plan, across, slope
         ctx.save_for_backward(*tensors, ordered, share, unit)
-        in_plan_order = torch.empty_like(share).index_copy_(0, by.order, share)
-        ctx.mark_non_differentiable(in_plan_order)
-        return out, in_plan_order
+        ctx.mark_non_differentiable(share)
+        return out, share
 
     @staticmethod
     @once_differentiable
@@ -137,8 +136,8 @@ class _CompiledAttention(torch.autograd.Function):
             of_product_score.addmm_(of_score[edges].t(), product)
             loops("backward_pair", nodes, of_product @ mix, of_source, of_destination)
         of_source = of_source if alone else add_up(of_source, by.sources)
-        in_plan_order = None if of_weight is None else torch.empty_like(of_weight).index_copy_(0, by.order, of_weight)
-        return of_source, of_destination, of_attention.sum(dim=0), *of_product_term, in_plan_order, None, None, None
+        of_weight = None if of_weight is None else by.in_plan_order(of_weight)
+        return of_source, of_destination, of_attention.sum(dim=0), *of_product_term, of_weight, None, None, None
 
 
 def _address(tensor: Tensor | None) -> ctypes.c_void_p:

@@ -51,7 +51,8 @@ def edge_attention(
         across_relations: One softmax over all incoming edges of a node; else one per relation, their results summed.
 
     Returns:
-        What each node receives [num_nodes, channels], and the share of every edge, without gradient [num_edges, heads].
+        What each node receives [num_nodes, channels], and the share of every edge in the order of `plan.by_destination`, without
+        gradient [num_edges, heads].
     """
     tensors = (source, destination, scoring.attention, scoring.mix, scoring.bias, scoring.product_score, weight)
     if compiled.fits(tensors):
@@ -101,9 +102,8 @@ class _EdgeAttention(torch.autograd.Function):
             out[block.nodes] = add_up(_times(edges.message, shares), block.by_node)
         ctx.plan, ctx.across_relations = plan, across_relations
         ctx.save_for_backward(*tensors, share, unit)
-        in_plan_order = torch.empty_like(share).index_copy_(0, by.order, share)
-        ctx.mark_non_differentiable(in_plan_order)
-        return out, in_plan_order
+        ctx.mark_non_differentiable(share)
+        return out, share
 
     @staticmethod
     @once_differentiable
@@ -112,7 +112,7 @@ class _EdgeAttention(torch.autograd.Function):
         by, found = ctx.plan.by_destination, _Gradients(tensors, share, unit)
         for block in by.blocks:
             found.add(_Edges(tensors, block), block, block.by_node if ctx.across_relations else block.by_slot, gradient)
-        of_weight = None if found.weight is None else torch.empty_like(found.weight).index_copy_(0, by.order, found.weight)
+        of_weight = None if found.weight is None else by.in_plan_order(found.weight)
         of_source = add_up(found.source, by.sources)
         return of_source, found.destination, found.attention.view_as(tensors[2]), found.mix, found.bias, found.score, of_weight, None, None
 

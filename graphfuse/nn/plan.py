@@ -154,6 +154,10 @@ class SortedEdges:
     """[num_edges]"""
     blocks: list[EdgeBlock]
 
+    def in_plan_order(self, values: Tensor) -> Tensor:
+        """Return something of every edge in the order of the plan: [num_edges, ...] -> [num_edges, ...]."""
+        return torch.empty_like(values).index_copy_(0, self.order, values)
+
 
 def sorted_edges(plan: EdgePlan, edges_at_once: int) -> SortedEdges:
     """Sort a plan's edges by destination slot, which is also by destination node, and cut them into blocks of about some number."""

@@ -9,7 +9,7 @@ up to the same sum in every pairing. A product of the two ends can, so score and
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -65,8 +65,8 @@ class RelationalLayer(MessagePassing):
         self.destination = TypedLinear(in_channels, {name: count * destination for name, count in received.items()}, destination)
         self.root = TypedLinear(in_channels, dict.fromkeys(node_types, out_channels), out_channels, bias=True) if root else None
         self.mix = nn.Linear(out_channels, out_channels) if product else None
-        self._edge_score: Tensor | None = None
-        """What the last call gave each edge, [num_edges] or [num_edges, heads]."""
+        self._edge_score: Callable[[], Tensor] | None = None
+        """Returns what the last call gave each edge, [num_edges] or [num_edges, heads]."""
 
     def forward(
         self,
@@ -154,7 +154,7 @@ class RelationalAttention(RelationalLayer):
         if self.mix is not None and self.attention_product is not None:
             scoring = replace(scoring, mix=self.mix.weight, bias=self.mix.bias, product_score=self.attention_product.weight)
         received, share = edge_attention(source, destination, scoring, plan, weight, across_relations=self.across_relations)
-        self._edge_score = share
+        self._edge_score = partial(plan.by_destination.in_plan_order, share)
         return received
 
     @torch.no_grad()
@@ -210,7 +210,7 @@ class RelationalMean(RelationalLayer):
         value, key = torch.split(ends[0], self.out_channels, dim=1)
         product = self.interaction(key, ends[1])
         gate = self.gate(product).sigmoid()
-        self._edge_score = gate.squeeze(-1)
+        self._edge_score = partial(gate.squeeze, -1)
         return gate * (value + product)
 
     def aggregate(self, inputs: Tensor, plan: EdgePlan, weight: OptTensor) -> Tensor:
@@ -234,8 +234,9 @@ class RelationalMean(RelationalLayer):
                 root.bias.add_(conv.lin_l.bias)
 
 
-def _by_type(score: Tensor, plan: EdgePlan) -> dict[EdgeType, Tensor]:
+def _by_type(scores: Callable[[], Tensor], plan: EdgePlan) -> dict[EdgeType, Tensor]:
     """Return the score of every edge by edge type, mean over heads where there are some: [num_edges] or [num_edges, heads]."""
+    score = scores()
     return dict(zip(plan.edge_types, torch.split(score.mean(dim=-1) if score.dim() > 1 else score, plan.sizes), strict=True))
 
 

@@ -80,7 +80,8 @@ def made_inputs(plan: EdgePlan, product: bool, dtype: torch.dtype = torch.float6
 def attend(plan: EdgePlan, across: bool, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     left = dict(inputs)
     source, destination, weight = left.pop("source"), left.pop("destination"), left.pop("weight", None)
-    return edge_attention(source, destination, Scoring(**left), plan, weight, across_relations=across)
+    received, share = edge_attention(source, destination, Scoring(**left), plan, weight, across_relations=across)
+    return received, plan.by_destination.in_plan_order(share)
 
 
 def plainly(plan: EdgePlan, across: bool, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
