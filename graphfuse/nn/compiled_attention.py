@@ -96,8 +96,9 @@ class _CompiledAttention(torch.autograd.Function):
         ordered = None if weight is None else weight.detach().index_select(0, by.order)
         share = tensors[0].new_empty(by.order.numel(), heads)
         unit = torch.empty_like(share) if weight is not None and ctx.needs_input_grad[6] else None
-        made = torch.Tensor.new_empty if mix is None else torch.Tensor.new_zeros  # blocks may leave out nodes without edges
-        out = made(tensors[0], (plan.node.num_groups, heads * width))
+        out = tensors[0].new_empty(plan.node.num_groups, heads * width)
+        if mix is not None:  # blocks may leave out nodes without edges
+            out.zero_()
         loops = _Loops(tensors, ordered, share, unit, plan, across, slope)
         for edges, nodes in loops.blocks:
             product = None if mix is None else loops.product(edges, nodes, mix, bias)[1]

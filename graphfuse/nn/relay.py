@@ -60,7 +60,7 @@ def _at_sources(edges: Sequence[Tensor], num_nodes: IntArray, offsets: IntArray,
     """Take every node of a relation's source type for a relay row."""
     ends, sizes = torch.cat(list(edges), dim=1), [each.size(1) for each in edges]
     rows, device = num_nodes[0], ends.device
-    first_row = np.cumsum(rows) - rows
+    first_row = exclusive_sums(rows)[:-1]
     row, edge = torch.arange(int(rows.sum()), device=device), torch.arange(ends.size(1), device=device)
     node = row + repeated(offsets[0] - first_row, rows, device)
     begin, end = (ends[side] + repeated(first, sizes, device) for side, first in enumerate((first_row, offsets[1])))

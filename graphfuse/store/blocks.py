@@ -128,9 +128,8 @@ class Blocks:
             ValueError: With the first array that breaks the rule.
         """
         pointers, node_types = self._arrays[POINTERS], self._schema.node_types
-        num_nodes, num_edges = np.split(
-            np.diff(pointers[first : end + 1], axis=0), [len(node_types)], axis=1
-        )  # [num_samples, num_types] each
+        counts = np.diff(pointers[first : end + 1], axis=0)  # [num_samples, num_types]
+        num_nodes, num_edges = np.split(counts, [len(node_types)], axis=1)
         most = np.repeat(num_nodes[:, self._ends].astype(np.uint32).ravel(), np.repeat(num_edges, 2, axis=1).ravel())
         # read without a sign, a number below 0 is a very large one
         if np.any(self._arrays[EDGES][_edge_rows(self._arrays, self._schema, first, end)].view(np.uint32) >= most):
