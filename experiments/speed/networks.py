@@ -12,6 +12,7 @@ from torch_geometric.data import Batch
 from torch_geometric.nn import global_mean_pool
 
 from graphfuse.core.schema import GraphSchema
+from graphfuse.nn.compiled import Kernels, has_compiler, use_kernels
 from graphfuse.nn.memory import keep_freed_memory
 from graphfuse.nn.plan import EdgePlan
 from graphfuse.nn.readout import sample_means
@@ -20,6 +21,10 @@ from graphfuse.nn.typed import TypedTable, project
 HIDDEN = 64
 LAYERS = 2
 CLASSES = 2
+COMPILES = has_compiler() and DEVICE.type == "cpu"
+FEW = 8
+"""Samples whose gradients are compared in float32: among the values of many, some lie so near the bend of a rectifier that rounding puts
+them on its other side, in any of the networks, and gradients then differ by up to 1e-4."""
 
 
 class Network(nn.Module):
@@ -62,15 +67,25 @@ class OurNetwork(Network):
 
 
 class Step:
-    """One training step: forward, backward, fused AdamW."""
+    """One training step: forward, backward, fused AdamW.
 
-    def __init__(self, network: Network) -> None:
+    Args:
+        network: What learns.
+        kernels: What `train.kernels` says.
+    """
+
+    def __init__(self, network: Network, kernels: Kernels = "torch") -> None:
         keep_freed_memory()  # as `graphfuse train` does; it serves the peer's steps as well
         self.network = placed(network)
+        self._kernels = kernels
         self._optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
 
     def __call__(self, batch: Batch) -> Tensor:
         """Take the step and return the loss."""
+        with use_kernels(self._kernels):
+            return self._taken(batch)
+
+    def _taken(self, batch: Batch) -> Tensor:
         self._optimizer.zero_grad()
         loss = nn.functional.cross_entropy(self.network(batch), batch.y)
         loss.backward()

@@ -1,6 +1,6 @@
-"""The optional compiled loops of `edge_attention`: built on this machine from the package's own source, and only if asked for.
+"""The optional compiled loops of attention and of means: built on this machine from the package's own source, and only if asked for.
 
-`train.kernels: compiled` asks for them in training and in all that is done with the run; `with attend_by("compiled")` anywhere else.
+`train.kernels: compiled` asks for them in training and in all that is done with the run; `with use_kernels("compiled")` anywhere else.
 They serve float32 on a CPU; everything else goes the pure way of PyTorch, from which they differ in the last bits. What was built
 lies under `kernels` in the cache folder (`GRAPHFUSE_CACHE`, default `~/.cache/graphfuse`; `off` keeps nothing), by a digest of source,
 compiler and CPU.
@@ -14,12 +14,13 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Union
 
 import torch
 from torch import Tensor
@@ -27,7 +28,8 @@ from torch import Tensor
 from graphfuse.core.errors import ConfigError
 
 Kernels = Literal["torch", "compiled"]
-SOURCE = Path(__file__).with_name("edge_attention.cpp")
+Numbers = Union[Tensor, "array[int]"]
+SOURCES = Path(__file__).parent
 OPTIONS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-shared", "-pthread", "-fopenmp-simd")
 """Not -ffast-math: NaN, infinities and exact zeros keep their meaning."""
 
@@ -35,7 +37,7 @@ _chosen: ContextVar[Kernels] = ContextVar("kernels", default="torch")
 
 
 @contextmanager
-def attend_by(name: Kernels) -> Iterator[None]:
+def use_kernels(name: Kernels) -> Iterator[None]:
     """Use the loops compiled here, or those of PyTorch, meanwhile.
 
     Raises:
@@ -79,24 +81,29 @@ def compiler() -> tuple[str, ...]:
 
 
 @cache
-def library(heads: int, channels: int) -> ctypes.CDLL:
-    """Return the loops for a number of heads and channels, compiled now unless they have been before.
+def library(source: str, **numbers: int) -> ctypes.CDLL:
+    """Return the loops of a source file, compiled now unless they have been before.
+
+    Args:
+        source: Its name.
+        numbers: What the loops are compiled for, such as the number of channels.
 
     Raises:
         ConfigError: If there is no compiler, or it fails.
     """
-    command = [*compiler(), *OPTIONS, f"-DHEADS={heads}", f"-DCHANNELS={channels}"]
+    command = [*compiler(), *OPTIONS, *(f"-D{name}={number}" for name, number in numbers.items())]
     # what the compiler predefines tells its version, and of the CPU all that matters to it
     machine = _run([*command, "-dM", "-E", "-x", "c++", os.devnull])
-    digest = hashlib.sha256(b"\0".join([SOURCE.read_bytes(), " ".join(command).encode(), machine])).hexdigest()
+    texts = [path.read_bytes() for path in (SOURCES / source, *sorted(SOURCES.glob("*.h")))]
+    digest = hashlib.sha256(b"\0".join([*texts, " ".join(command).encode(), machine])).hexdigest()
     folder = _folder()
-    built = folder / f"edge_attention-{digest[:32]}.so"
+    built = folder / f"{Path(source).stem}-{digest[:32]}.so"
     if not built.exists():
         # under a name of its own first, since other processes may be doing the same
         handle, draft = tempfile.mkstemp(suffix=".so", dir=folder)
         os.close(handle)
         try:
-            _run([*command, str(SOURCE), "-o", draft])
+            _run([*command, str(SOURCES / source), "-o", draft])
             os.replace(draft, built)
         finally:
             Path(draft).unlink(missing_ok=True)
@@ -104,11 +111,15 @@ def library(heads: int, channels: int) -> ctypes.CDLL:
 
 
 def _find() -> tuple[str, ...] | None:
+    return _find_in(os.environ.get("CXX", ""), os.environ.get("PATH", ""))
+
+
+@cache
+def _find_in(named: str, path: str) -> tuple[str, ...] | None:
     if os.name != "posix":  # where options and libraries look otherwise
         return None
-    named = shlex.split(os.environ.get("CXX", ""))
-    candidates = [named] if named else [["g++"], ["clang++"], ["c++"]]
-    return next((tuple(each) for each in candidates if shutil.which(each[0])), None)
+    candidates = [shlex.split(named)] if named else [["g++"], ["clang++"], ["c++"]]
+    return next((tuple(each) for each in candidates if shutil.which(each[0], path=path)), None)
 
 
 @cache
@@ -135,3 +146,15 @@ def _run(command: Sequence[str]) -> bytes:
         said = done.stderr.decode(errors="replace").strip()[-500:]
         raise ConfigError(f"train.kernels: compiled could not be compiled ({shlex.join(command)}): {said} Take train.kernels=torch.")
     return done.stdout
+
+
+def address(numbers: Numbers | None) -> ctypes.c_void_p:
+    """Return where numbers lie, or a null pointer."""
+    if numbers is None:
+        return ctypes.c_void_p(None)
+    return ctypes.c_void_p(numbers.buffer_info()[0] if isinstance(numbers, array) else numbers.data_ptr())
+
+
+def addresses(tensors: Iterable[Tensor]) -> "array[int]":
+    """Return where each tensor's numbers lie: an array, since types of `ctypes` arrays are made anew by every call, and garbage after it."""
+    return array("q", [each.data_ptr() for each in tensors])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from graphfuse.nn.compiled import library
+from graphfuse.nn.compiled import address, library
 from graphfuse.nn.groups import add_up
 from graphfuse.nn.plan import EdgePlan
 from graphfuse.nn.weights import LARGEST_EXPONENT
@@ -66,9 +66,9 @@ class _Loops:
         # kept, since the loops only know addresses
         self._kept = [source, destination, attention, product_score, weight, *ends, share, unit]
         self._shared = _Shared(
-            source.size(1), across, share.size(0), destination.size(0), slope, LARGEST_EXPONENT, *(_address(each) for each in self._kept)
+            source.size(1), across, share.size(0), destination.size(0), slope, LARGEST_EXPONENT, *(address(each) for each in self._kept)
         )
-        self._library = library(attention.size(1), attention.size(1) * attention.size(2))
+        self._library = library("edge_attention.cpp", HEADS=attention.size(1), CHANNELS=attention.size(1) * attention.size(2))
         self.threads = torch.get_num_threads()
         everything = [(slice(0, share.size(0)), slice(0, plan.node.num_groups))]
         self.blocks = everything if mix is None else [(block.edges, block.nodes) for block in by.blocks]
@@ -77,7 +77,7 @@ class _Loops:
     def __call__(self, name: str, nodes: slice, *arguments: Tensor | int | None) -> None:
         """Call one of the loops for a block of nodes."""
         numbers = (nodes.start, nodes.stop, self.threads)
-        plain = (ctypes.c_int64(each) if isinstance(each, int) else _address(each) for each in (*numbers, *arguments))
+        plain = (ctypes.c_int64(each) if isinstance(each, int) else address(each) for each in (*numbers, *arguments))
         getattr(self._library, name)(ctypes.byref(self._shared), *plain)
 
     def product(self, edges: slice, nodes: slice, mix: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
@@ -139,7 +139,3 @@ class _CompiledAttention(torch.autograd.Function):
         of_source = of_source if alone else add_up(of_source, by.sources)
         of_weight = None if of_weight is None else by.in_plan_order(of_weight)
         return of_source, of_destination, of_attention.sum(dim=0), *of_product_term, of_weight, None, None, None
-
-
-def _address(tensor: Tensor | None) -> ctypes.c_void_p:
-    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())

@@ -9,8 +9,8 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <thread>
-#include <vector>
+
+#include "threads.h"
 
 namespace {
 
@@ -47,17 +47,12 @@ namespace {
 // Call work(first node, end, number of the thread) for parts of a range with about as many edges each.
 template <typename Work>
 void in_parts(const Edges& edges, int64_t first, int64_t last, int64_t threads, Work work) {
-    std::vector<std::thread> others;
     const int64_t begin = edges.nodes[first], count = edges.nodes[last] - begin;
-    int64_t start = first;
-    for (int64_t part = 0; part + 1 < threads; ++part) {
-        const int64_t edge = begin + count * (part + 1) / threads;
-        const int64_t end = std::lower_bound(edges.nodes + start, edges.nodes + last, edge) - edges.nodes;
-        others.emplace_back(work, start, end, part);
-        start = end;
-    }
-    work(start, last, threads - 1);
-    for (auto& other : others) other.join();
+    const auto bound = [&](int64_t part) {
+        if (part == threads) return last;
+        return int64_t(std::lower_bound(edges.nodes + first, edges.nodes + last, begin + count * part / threads) - edges.nodes);
+    };
+    in_threads(threads, [&](int64_t number) { work(bound(number), bound(number + 1), number); });
 }
 
 // Call work(first edge, end) for each group of edges of a node that compete.

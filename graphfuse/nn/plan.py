@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from graphfuse.core.schema import EdgeType
+from graphfuse.core.tables import IntArray
+from graphfuse.nn.compiled_relay import CompiledRelay
 from graphfuse.nn.groups import Groups, repeated
 from graphfuse.nn.relay import Relay, make_relay
 
@@ -77,10 +79,12 @@ class EdgePlan(Mapping[EdgeType, Tensor]):
     @cached_property
     def relay(self) -> Relay:
         """The way of every edge by the end of its relation that has fewer nodes."""
-        first, num_all = _offsets(self.num_nodes)
-        ends = [[edge_type[end] for edge_type in self.edge_types] for end in (0, 2)]
-        counts, offsets = (np.array([[found[name] for name in types] for types in ends]) for found in (self.num_nodes, first))
-        return make_relay(list(self._edge_index_dict.values()), counts, offsets, num_all)
+        return make_relay(*self._relations())
+
+    @cached_property
+    def compiled_relay(self) -> CompiledRelay:
+        """The same for compiled loops."""
+        return CompiledRelay(*self._relations())
 
     @cached_property
     def by_destination(self) -> "SortedEdges":
@@ -103,6 +107,13 @@ class EdgePlan(Mapping[EdgeType, Tensor]):
     def edge_index(self) -> Tensor:
         """Source and destination of every edge within their types, [2, num_edges]."""
         return torch.cat(list(self._edge_index_dict.values()), dim=1)
+
+    def _relations(self) -> tuple[list[Tensor], IntArray, IntArray, int]:
+        """Return each relation's edges, the nodes of both its types and the first of them, [2, num_relations], and the number of all nodes."""
+        first, num_all = _offsets(self.num_nodes)
+        ends = [[edge_type[end] for edge_type in self.edge_types] for end in (0, 2)]
+        counts, offsets = (np.array([[found[name] for name in types] for types in ends]) for found in (self.num_nodes, first))
+        return list(self._edge_index_dict.values()), counts, offsets, num_all
 
     def _slots(self, end: int) -> Groups:
         """Return the slot that every edge has at one end: nodes' slots lie side by side, types one after the other."""

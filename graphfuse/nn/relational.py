@@ -9,7 +9,7 @@ up to the same sum in every pairing. A product of the two ends can, so score and
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -22,6 +22,7 @@ from torch_geometric.typing import OptTensor  # PyG reads signatures, and does n
 
 from graphfuse.core.errors import ConfigError
 from graphfuse.core.schema import EdgeType
+from graphfuse.nn import compiled, compiled_mean
 from graphfuse.nn.edge_attention import Scoring, edge_attention
 from graphfuse.nn.groups import take, total
 from graphfuse.nn.plan import EdgePlan
@@ -90,12 +91,16 @@ class RelationalLayer(MessagePassing):
         weight = plan.weights(edge_weight_dict, next(iter(x_dict.values())))
         # pass messages along all relations, and add what the node itself knows.  [num_nodes of all types, out_channels]
         x = TypedTable.of(x_dict, plan.num_nodes)
-        received = self.receive(x, plan, weight)
-        out = x.changed(received if self.root is None else self.root(x, onto=received))
+        out = x.changed(self.outcome(x, plan, weight))
         score, self._edge_score = self._edge_score, None
         if not return_edge_scores:
             return out
         return out, {} if score is None else EdgeScores(self.edge_types, partial(_by_type, score, plan))
+
+    def outcome(self, x: TypedTable, plan: EdgePlan, weight: Tensor | None) -> Tensor:
+        """Return what each node receives, and what it knows itself, [num_nodes, out_channels]."""
+        received = self.receive(x, plan, weight)
+        return received if self.root is None else self.root(x, onto=received)
 
     @abstractmethod
     def receive(self, x: TypedTable, plan: EdgePlan, weight: Tensor | None) -> Tensor:
@@ -187,6 +192,17 @@ class RelationalMean(RelationalLayer):
     ) -> None:
         super().__init__(in_channels, out_channels, node_types, edge_types, product=product, num_matches=1 if product else 0)
         self.gate = nn.Linear(out_channels, 1) if product else None
+        sent = [name for name, _, _ in self.edge_types]
+        self._places = [(list(self.source).index(name), sent[:number].count(name)) for number, name in enumerate(sent)]
+        """Where the matrix of each relation stands: which of the source maps, and which `out_channels` rows of it."""
+
+    def outcome(self, x: TypedTable, plan: EdgePlan, weight: Tensor | None) -> Tensor:
+        """Return what each node receives, and what it knows itself, [num_nodes, out_channels]; by compiled loops if they can."""
+        learned = weight is not None and weight.requires_grad
+        if self.product or learned or not compiled.fits([x.table, weight]):
+            return super().outcome(x, plan, weight)
+        share = None if weight is None else _shares(plan, weight)
+        return compiled_mean.mean_and_root(x, plan.compiled_relay, share, self._maps(x))
 
     def receive(self, x: TypedTable, plan: EdgePlan, weight: Tensor | None) -> Tensor:
         """Return what each node receives, [num_nodes, out_channels]; what no edge changes needs no tensor of all edges."""
@@ -201,8 +217,17 @@ class RelationalMean(RelationalLayer):
 
     def _matrices(self) -> list[Tensor]:
         """Return the matrix of every relation, [out_channels, in_channels] each."""
-        sent = {name: iter(torch.split(cast("nn.Linear", self.source[name]).weight, self.out_channels)) for name in self.source}
-        return [next(sent[name]) for name, _, _ in self.edge_types]
+        parts = [torch.split(weight, self.out_channels) for weight in _weights(self.source.values())]
+        return [parts[each][number] for each, number in self._places]
+
+    def _maps(self, types: Iterable[str]) -> compiled_mean.Maps:
+        """Return what projects neighbours of each relation, and nodes of each of these types themselves."""
+        sources, roots = list(self.source.values()), [cast("TypedLinear", self.root)[name] for name in types]
+        return compiled_mean.Maps(
+            weights=_weights([*sources, *roots]),
+            places=[*self._places, *((len(sources) + number, 0) for number in range(len(roots)))],
+            biases=[cast("Tensor", root.bias) for root in roots],
+        )
 
     def message(self, ends: tuple[Tensor, Tensor]) -> Tensor:
         """Gate every message by the product of both ends: [num_edges, out_channels]."""
@@ -232,6 +257,10 @@ class RelationalMean(RelationalLayer):
             for conv in received:
                 root.weight.add_(conv.lin_r.weight)
                 root.bias.add_(conv.lin_l.bias)
+
+
+def _weights(linears: Iterable[nn.Module]) -> list[Tensor]:
+    return [cast("Tensor", linear.weight) for linear in linears]
 
 
 def _by_type(scores: Callable[[], Tensor], plan: EdgePlan) -> dict[EdgeType, Tensor]:

@@ -9,7 +9,7 @@ import torch
 
 from graphfuse.core.errors import ConfigError
 from graphfuse.core.settings import TrainSettings
-from graphfuse.nn.compiled import Kernels, attend_by
+from graphfuse.nn.compiled import Kernels, use_kernels
 from graphfuse.nn.memory import keep_freed_memory
 
 
@@ -43,7 +43,7 @@ def reproducible(computing: Computing) -> Iterator[None]:
     """
     keep_freed_memory()
     before = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled())
-    with torch.random.fork_rng(devices=_prepared(computing.device)), attend_by(computing.kernels):
+    with torch.random.fork_rng(devices=_prepared(computing.device)), use_kernels(computing.kernels):
         try:
             if computing.threads:
                 torch.set_num_threads(computing.threads)

@@ -1,20 +1,14 @@
 """Attention over edges, in blocks and compiled, is the function that plain autograd computes."""
 
-import os
-import stat
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from graphfuse.core.errors import ConfigError
-from graphfuse.nn import compiled, compiled_attention
-from graphfuse.nn.compiled import attend_by, has_compiler
+from graphfuse.nn import compiled_attention
+from graphfuse.nn.compiled import has_compiler, use_kernels
 from graphfuse.nn.edge_attention import SLOPE, Scoring, edge_attention
 from graphfuse.nn.plan import EdgePlan
 
@@ -23,6 +17,7 @@ NUM_NODES = {"a": 6, "b": 5, "c": 2}
 NUM_EDGES = {("a", "to", "b"): 14, ("a", "also", "b"): 9, ("b", "back", "a"): 11, ("c", "never", "a"): 0, ("a", "near", "a"): 8}
 HEADS, WIDTH = 2, 3
 CHANNELS = HEADS * WIDTH
+pytestmark = pytest.mark.usefixtures("forget_kernels")
 needs_compiler = pytest.mark.skipif(not has_compiler(), reason="there is no C++ compiler on this machine")
 every_function = pytest.mark.parametrize(("product", "across"), [(False, False), (False, True), (True, False), (True, True)])
 
@@ -30,21 +25,6 @@ every_function = pytest.mark.parametrize(("product", "across"), [(False, False),
 @pytest.fixture(autouse=True)
 def several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("graphfuse.nn.plan.EDGES_AT_ONCE", 8)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Compile into a folder of these tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRAPHFUSE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        forget()
-        yield
-    forget()
-
-
-def forget() -> None:
-    compiled.library.cache_clear()
-    compiled._folder.cache_clear()
 
 
 def made_plan(scale: int = 1) -> EdgePlan:
@@ -151,7 +131,7 @@ def test_compiled_loops_agree_with_pytorch(product: bool, across: bool, threads:
         torch.set_num_threads(threads)
         expected = with_gradients(attend, plan, across, inputs)
         torch.use_deterministic_algorithms(True)  # new memory then holds NaN until it is written to
-        with attend_by("compiled"):
+        with use_kernels("compiled"):
             found, again = (with_gradients(attend, plan, across, inputs) for _ in range(2))
     finally:
         torch.use_deterministic_algorithms(False)
@@ -172,7 +152,7 @@ def test_weight_0_is_exactly_the_edge_removed_for_compiled_loops_too() -> None:
         inputs["attention"].mul_(1e4)
     parts = zip(plan.edge_types, kept.split(plan.sizes), strict=True)
     fewer = EdgePlan(plan.edge_types, plan.num_nodes, {edge_type: plan[edge_type][:, part] for edge_type, part in parts})
-    with attend_by("compiled"):
+    with use_kernels("compiled"):
         out, share = attend(plan, True, inputs)
         expected, shares = attend(fewer, True, inputs | {"weight": inputs["weight"][kept]})
     assert torch.equal(out, expected)
@@ -187,7 +167,7 @@ def test_compiled_loops_pass_on_what_is_no_number() -> None:
     with torch.no_grad():
         inputs["source"][3] = torch.nan
     expected, _ = attend(plan, False, inputs)
-    with attend_by("compiled"):
+    with use_kernels("compiled"):
         found, _ = attend(plan, False, inputs)
     assert expected.isnan().any()
     assert not expected.isnan().all()
@@ -199,7 +179,7 @@ def test_without_any_edge_compiled_loops_give_zeros() -> None:
     edge_types = tuple(NUM_EDGES)
     plan = EdgePlan(edge_types, NUM_NODES, dict.fromkeys(edge_types, torch.zeros(2, 0, dtype=torch.long)))
     inputs = made_inputs(made_plan(), True, torch.float32) | {"weight": torch.zeros(0, requires_grad=True)}
-    with attend_by("compiled"):
+    with use_kernels("compiled"):
         for value in with_gradients(attend, plan, False, inputs):
             assert not value.any()
 
@@ -209,71 +189,17 @@ def test_other_numbers_than_float32_go_the_way_of_pytorch() -> None:
     plan = made_plan()
     inputs = made_inputs(plan, False)
     expected, _ = attend(plan, False, inputs)
-    with attend_by("compiled"):
+    with use_kernels("compiled"):
         assert torch.equal(attend(plan, False, inputs)[0], expected)
 
 
 def test_nothing_is_compiled_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled_attention, "library", lambda *_: pytest.fail("compiled"))
+    monkeypatch.setattr(compiled_attention, "library", lambda *_, **__: pytest.fail("compiled"))
     plan = made_plan()
     inputs = made_inputs(plan, False, torch.float32)
     attend(plan, False, inputs)
-    with attend_by("torch"):
+    with use_kernels("torch"):
         attend(plan, False, inputs)
-
-
-def test_without_a_compiler_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CXX", "no-such-compiler -O1")
-    assert not has_compiler()
-    with (
-        pytest.raises(ConfigError, match=r"needs a C\+\+ compiler \(looked for no-such-compiler.*train\.kernels=torch"),
-        attend_by("compiled"),
-    ):
-        pass
-
-
-@needs_compiler
-def test_a_compiler_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    broken = tmp_path / "edge_attention.cpp"
-    broken.write_text('#error "deliberately"')
-    monkeypatch.setattr(compiled, "SOURCE", broken)
-    forget()
-    with pytest.raises(ConfigError, match=r"could not be compiled.*deliberately"):
-        compiled.library(HEADS, CHANNELS)
-    assert not list(compiled._folder().glob("tmp*"))
-
-
-@needs_compiler
-def test_what_was_compiled_is_kept_for_the_next_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("GRAPHFUSE_CACHE", str(tmp_path))
-    forget()
-    compiled.library(HEADS, CHANNELS)
-    (built,) = (tmp_path / "kernels").iterdir()
-    made = built.stat().st_mtime_ns
-    forget()
-    compiled.library(HEADS, CHANNELS)
-    assert built.stat().st_mtime_ns == made
-    compiled.library(HEADS, 2 * CHANNELS)
-    assert len(list((tmp_path / "kernels").iterdir())) == 2
-
-
-@needs_compiler
-def test_without_a_cache_nothing_stays_behind(tmp_path: Path) -> None:
-    code = "from graphfuse.nn import compiled; compiled.library(2, 6); print(compiled._folder())"
-    environment = os.environ | {"GRAPHFUSE_CACHE": "off", "TMPDIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert Path(done.stdout.strip()).parent == tmp_path
-    assert not list(tmp_path.iterdir())
-
-
-@needs_compiler
-def test_a_folder_that_others_write_to_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("GRAPHFUSE_CACHE", str(tmp_path))
-    forget()
-    (tmp_path / "kernels").mkdir()
-    os.chmod(tmp_path / "kernels", stat.S_IRWXU | stat.S_IRWXO)
-    with pytest.raises(ConfigError, match="nobody else may write"):
-        compiled.library(HEADS, CHANNELS)
 
 
 def _groups_of_nothing(plan: EdgePlan, across: bool, weight: Tensor) -> Tensor:

@@ -5,23 +5,20 @@ from functools import partial
 
 import torch
 from clock import race
-from device import DEVICE, moved
+from device import moved
 from made import WORK, made_store
-from networks import HIDDEN, Network, OurNetwork, Step, check_same, exact, matrix_products
+from networks import COMPILES, FEW, HIDDEN, Network, OurNetwork, Step, check_same, exact, matrix_products
 from rows import Row
 from torch import nn
 from torch_geometric.nn import GATv2Conv, HeteroConv, HGTConv
 
 from graphfuse.core.schema import GraphSchema
 from graphfuse.nn import RelationalAttention
-from graphfuse.nn.compiled import attend_by, has_compiler
+from graphfuse.nn.compiled import use_kernels
 
 HEADS = 4
 SIZES = (64, 256)
 BATCHES = 8
-FEW = 8
-"""Samples whose gradients are compared in float32: among the values of many, some lie so near the bend of a rectifier that rounding puts
-them on its other side, in any of the networks, and gradients then differ by up to 1e-4."""
 
 
 def rows(quick: bool) -> Iterator[Row]:
@@ -34,10 +31,10 @@ def rows(quick: bool) -> Iterator[Row]:
         check_same(*exact(ours, theirs, batches[0]))
         steps = {"ours": Step(ours), "peers": Step(theirs), "hgt": Step(hgt(store.schema))}
         racing = {name: partial(_turn, step, batches) for name, step in steps.items()}
-        if has_compiler() and DEVICE.type == "cpu":
-            with attend_by("compiled"):
+        if COMPILES:
+            with use_kernels("compiled"):
                 check_same(ours, theirs, store.batch(list(range(FEW))))
-            racing["compiled"] = partial(_compiled_turn, Step(networks(store.schema)[0]), batches)
+            racing["compiled"] = partial(_turn, Step(networks(store.schema)[0], "compiled"), batches)
         found = race({**racing, "limits": matrix_products(ours, batches[0])}, seconds=1 if quick else 30, fewest=3 if quick else 5)
         limit = {"limits": found["limits"], "limit": "its matrix products", "goal_limit": 3.0}
         for name, loops, floors in (("ours", "", (0.7, 1.5)), ("compiled", " with `train.kernels: compiled`", (1.2, 2.5))):
@@ -89,11 +86,6 @@ def networks(schema: GraphSchema) -> tuple[Network, Network]:
 def hgt(schema: GraphSchema) -> Network:
     """Return the same network of PyG's heterogeneous graph transformer."""
     return Network(schema, lambda: HGTConv(HIDDEN, HIDDEN, (list(schema.node_types), list(schema.edge_types)), heads=HEADS))
-
-
-def _compiled_turn(step: Step, batches: list, number: int) -> object:
-    with attend_by("compiled"):
-        return _turn(step, batches, number)
 
 
 def _turn(step: Step, batches: list, number: int) -> object:

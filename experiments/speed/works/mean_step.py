@@ -1,17 +1,19 @@
 """A training step with means per relation, beside `HeteroConv` of `SAGEConv` with the same weights."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from clock import race
 from device import moved
 from made import WORK, made_store
-from networks import HIDDEN, Network, OurNetwork, Step, check_same, exact, matrix_products
+from networks import COMPILES, FEW, HIDDEN, Network, OurNetwork, Step, check_same, exact, matrix_products
 from rows import Row
 from torch_geometric.nn import HeteroConv, SAGEConv
 
 from graphfuse.core.schema import GraphSchema
 from graphfuse.nn import RelationalMean
+from graphfuse.nn.compiled import use_kernels
 
 GOALS = {64: 3, 256: 2.5}
 BATCHES = 8
@@ -19,33 +21,35 @@ BATCHES = 8
 
 
 def rows(quick: bool) -> Iterator[Row]:
-    """Yield a row per batch size."""
+    """Yield rows per batch size: the same function, and the same by compiled loops."""
     store = made_store(WORK / "steps", 4_096, "float16")
     for size, goal in GOALS.items():
         draw = torch.Generator().manual_seed(size)
         batches = [moved(store.batch(torch.randperm(len(store), generator=draw)[:size].numpy())) for _ in range(BATCHES)]
         ours, theirs = networks(store.schema)
         check_same(*exact(ours, theirs, batches[0]))
-        products = matrix_products(ours, batches[0])
-        step, stock = Step(ours), Step(theirs)
-        found = race(
-            {
-                "ours": lambda number, step=step, batches=batches: step(batches[number % BATCHES]),
-                "peers": lambda number, stock=stock, batches=batches: stock(batches[number % BATCHES]),
-                "limits": products,
-            },
-            seconds=1 if quick else 20,
-        )
-        yield Row(
-            work=f"training step, mean per relation, batch of {size}",
-            peer="`HeteroConv(SAGEConv)`, same weights",
-            limit="its matrix products",
-            goal=goal,
-            goal_limit=2,
-            floor=1.2,
-            equal="logits and gradients to 1e-5, computed in float64",
-            **found,
-        )
+        steps = {"ours": Step(ours), "peers": Step(theirs)}
+        if COMPILES:
+            with use_kernels("compiled"):
+                check_same(ours, theirs, store.batch(list(range(FEW))))
+            steps["compiled"] = Step(networks(store.schema)[0], "compiled")
+        racing = {name: partial(_turn, step, batches) for name, step in steps.items()}
+        found = race({**racing, "limits": matrix_products(ours, batches[0])}, seconds=1 if quick else 20)
+        for name, loops, floor in (("ours", "", 1.2), ("compiled", " with `train.kernels: compiled`", 1.5)):
+            if name not in found:
+                continue
+            yield Row(
+                work=f"training step, mean per relation{loops}, batch of {size}",
+                ours=found[name],
+                peer="`HeteroConv(SAGEConv)`, same weights",
+                peers=found["peers"],
+                limit="its matrix products",
+                limits=found["limits"],
+                goal=goal,
+                goal_limit=2,
+                floor=floor,
+                equal=f"logits and gradients of {FEW} samples to 1e-5" if loops else "logits and gradients to 1e-5, computed in float64",
+            )
 
 
 def networks(schema: GraphSchema) -> tuple[Network, Network]:
@@ -58,3 +62,7 @@ def networks(schema: GraphSchema) -> tuple[Network, Network]:
     for mine, stock in zip(ours.layers, theirs.layers, strict=True):
         mine.load_hetero_sage({kind: stock.convs[kind] for kind in schema.edge_types})
     return ours, theirs
+
+
+def _turn(step: Step, batches: list, number: int) -> object:
+    return step(batches[number % BATCHES])

@@ -1,0 +1,64 @@
+"""The ways of `relay.py` for compiled loops, laid out by such loops as well."""
+
+import ctypes
+from array import array
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from graphfuse.core.errors import ConfigError
+from graphfuse.core.tables import IntArray
+from graphfuse.nn.compiled import address, library
+
+
+class _Layout(ctypes.Structure):
+    """`Relay` of relay.h."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("num_relations", "num_nodes", "num_edges")),
+        *((name, ctypes.c_void_p) for name in ("at_destination", "rows", "near", "edges_of_row", "far", "edge")),
+        *((name, ctypes.c_void_p) for name in ("edges_of_node", "row", "edge_of_node", "share")),
+    )
+
+
+class CompiledRelay:
+    """The way of every edge by the end of its relation that has fewer nodes.
+
+    Args:
+        edges: Source and destination of every edge within their types, per relation [2, num_edges].
+        num_nodes: Number of nodes of each relation's source and destination type, [2, num_relations].
+        offsets: First node of each relation's source and destination type, counted over all types, [2, num_relations].
+        num_all: Number of nodes of all types.
+
+    Raises:
+        ConfigError: If the loops have to be compiled and cannot be, or there are too many nodes or edges.
+        IndexError: If an edge ends at a node that is not there.
+    """
+
+    def __init__(self, edges: Sequence[Tensor], num_nodes: IntArray, offsets: IntArray, num_all: int) -> None:
+        edges = [each.contiguous() for each in edges]
+        num_edges = sum(each.size(1) for each in edges)
+        most = int(num_nodes.min(axis=0).sum())
+        sizes = [len(edges), len(edges) + 1, most, most + 1, num_edges, num_edges, 2 * num_all + 1, num_edges, num_edges]
+        if max(sizes) > torch.iinfo(torch.int32).max:
+            raise ConfigError(
+                f"train.kernels: compiled numbers edges, and nodes twice, with 31 bits (got {num_all:,} nodes and {num_edges:,} edges). "
+                "Take smaller batches."
+            )
+        self._arrays = torch.split(torch.empty(sum(sizes), dtype=torch.int32), sizes)
+        self.share = torch.empty(num_edges)
+        """Share of every edge in the mean of its destination, [num_edges]."""
+        self.layout = _Layout(len(edges), num_all, num_edges, *(address(each) for each in (*self._arrays, self.share)))
+        """What the loops read."""
+        # `Relation` of relay.cpp: edges, nodes of both types, first of them, sources, destinations
+        relations = array("q")
+        for ends, sized, first in zip(edges, num_nodes.T.tolist(), offsets.T.tolist(), strict=True):
+            begin = ends.data_ptr()
+            relations.extend([ends.size(1), *sized, *first, begin, begin + ends.size(1) * ends.element_size()])
+        lay_out = library("relay.cpp").lay_out
+        lay_out.restype = ctypes.c_int64
+        self.num_rows = int(lay_out(ctypes.byref(self.layout), address(relations)))
+        """Relay rows of all relations."""
+        if self.num_rows < 0:
+            raise IndexError("Edges must end at nodes of their types (some are numbered below 0 or beyond the last node).")

@@ -1,0 +1,229 @@
+// Means per relation, forward and gradient: the loops of compiled_mean.py.
+//
+// Compiled once per IN, OUT (channels of nodes before and after) and machine. Rows go in blocks that stay in the first-level
+// cache, from where BLAS multiplies them. Each row and each node belongs to one thread, which goes through its edges in order.
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "relay.h"
+#include "threads.h"
+
+namespace {
+
+constexpr int64_t AHEAD = 8;  // edges by which rows are fetched before they are needed
+constexpr int64_t LINE = 16;  // floats in a line of the cache
+// Rows in a block: so few that BLAS neither packs nor shares out what it multiplies
+constexpr int64_t BLOCK = std::clamp<int64_t>((1 << 18) / (IN * OUT), 16, 128);
+
+constexpr float ZEROS[std::max(IN, OUT)] = {};
+
+using Product = void (*)(const char*, const char*, const int*, const int*, const int*, const float*, const float*, const int*, const float*,
+                         const int*, const float*, float*, const int*);
+
+}  // namespace
+
+struct Means {
+    const Relay* relay;
+    Product sgemm;               // of BLAS
+    int64_t threads;
+    int64_t num_types;           // of nodes
+    const int64_t* nodes;        // first node of each type, and the end, [num_types + 1]
+    const float* const* matrix;  // of each relation, then of each type, for what a node knows itself, [OUT, IN] each
+    const float* const* bias;    // of each type, [OUT]
+    const float* share;          // of each edge in the mean of its destination, [num_edges]
+    const float* x;              // [num_nodes, IN]
+    float* mean;                 // of each row at a destination, [num_rows, IN]
+};
+
+namespace {
+
+// Multiply: out [rows, WIDTH] = before * out + a [rows, INNER] b [INNER, WIDTH].  BLAS takes columns for rows, and so the factors turned
+template <int INNER, int WIDTH>
+inline void multiply(const Means& means, const float* a, const float* b, float before, float* out, int64_t rows) {
+    const int width = WIDTH, inner = INNER, height = rows;
+    const float one = 1;
+    means.sgemm("N", "N", &width, &height, &inner, &one, b, &width, a, &inner, &before, out, &width);
+}
+
+// Add the gradient of a matrix: of_matrix [OUT, IN] += of_y [rows, OUT]^T a [rows, IN].
+inline void add_gradient(const Means& means, const float* of_y, const float* a, float* of_matrix, int64_t rows) {
+    const int in = IN, out = OUT, inner = rows;
+    const float one = 1;
+    means.sgemm("N", "T", &in, &out, &inner, &one, a, &in, of_y, &out, &one, of_matrix, &in);
+}
+
+// Add up rows of a table, [CHANNELS] each, along edges [first, last), to what is there; rows of edges before `end` may be fetched.
+template <int64_t CHANNELS>
+inline void gather(const float* table, const int32_t* rows, const int32_t* edges, const float* share, int64_t first, int64_t last, int64_t end,
+                   const float* there, float* __restrict__ out) {
+    float sum[CHANNELS];
+    std::copy(there, there + CHANNELS, sum);
+    for (int64_t step = first; step < last; ++step) {
+        if (step + AHEAD < end)
+            for (int64_t c = 0; c < CHANNELS; c += LINE) __builtin_prefetch(table + rows[step + AHEAD] * CHANNELS + c);
+        const float* row = table + rows[step] * CHANNELS;
+        const float factor = share[edges[step]];
+        for (int64_t c = 0; c < CHANNELS; ++c) sum[c] += factor * row[c];
+    }
+    std::copy(sum, sum + CHANNELS, out);
+}
+
+// Return the rows of the near nodes of a block: where they lie if they lie side by side, else copied.
+template <int64_t CHANNELS, typename Table>
+inline Table* nodes_of(const int32_t* near, int64_t rows, Table* table, float* copies) {
+    if (near[rows - 1] - near[0] == rows - 1) return table + near[0] * CHANNELS;
+    for (int64_t row = 0; row < rows; ++row)
+        for (int64_t c = 0; c < CHANNELS; ++c) copies[row * CHANNELS + c] = table[near[row] * CHANNELS + c];
+    return copies;
+}
+
+// Multiply a block, and add its rows to those of its near nodes: a [rows, INNER], b [INNER, WIDTH], table [num_nodes, WIDTH].
+template <int INNER, int WIDTH>
+inline void add_to_nodes(const Means& means, const float* a, const float* b, const int32_t* near, float* table, int64_t rows) {
+    if (near[rows - 1] - near[0] == rows - 1) return multiply<INNER, WIDTH>(means, a, b, 1, table + near[0] * WIDTH, rows);
+    float products[BLOCK * WIDTH];
+    multiply<INNER, WIDTH>(means, a, b, 0, products, rows);
+    for (int64_t row = 0; row < rows; ++row)
+        for (int64_t c = 0; c < WIDTH; ++c) table[near[row] * WIDTH + c] += products[row * WIDTH + c];
+}
+
+// Call work(relation, first row, number of rows) for the blocks of a range of rows of each relation whose rows stand at one end.
+template <typename Range, typename Work>
+void in_blocks_of_rows(const Relay& relay, int64_t at_destination, Range range, Work work) {
+    for (int64_t r = 0; r < relay.num_relations; ++r) {
+        if (relay.at_destination[r] != at_destination) continue;
+        const auto [first, last] = range(relay.rows[r], relay.rows[r + 1]);
+        for (int64_t row = first; row < last; row += BLOCK) work(r, row, std::min(BLOCK, last - row));
+    }
+}
+
+// A thread's part of all rows, and of all nodes with the rows near to them.
+struct Part {
+    const Relay& relay;
+    int64_t number, threads;
+
+    std::pair<int64_t, int64_t> of(int64_t first, int64_t last) const {
+        return {first + (last - first) * number / threads, first + (last - first) * (number + 1) / threads};
+    }
+    std::pair<int64_t, int64_t> nodes() const { return of(0, relay.num_nodes); }
+    std::pair<int64_t, int64_t> near(int64_t first, int64_t last) const {
+        const auto [begin, end] = nodes();
+        const auto *from = relay.near + first, *to = relay.near + last;
+        return {std::lower_bound(from, to, begin) - relay.near, std::lower_bound(from, to, end) - relay.near};
+    }
+};
+
+// Call work(type, first node, number of nodes) for the blocks of a part's nodes.
+template <typename Work>
+void in_blocks_of_nodes(const Means& means, const Part& part, Work work) {
+    const auto [begin, end] = part.nodes();
+    for (int64_t type = 0; type < means.num_types; ++type) {
+        const int64_t last = std::min(means.nodes[type + 1], end);
+        for (int64_t node = std::max(means.nodes[type], begin); node < last; node += BLOCK) work(type, node, std::min(BLOCK, last - node));
+    }
+}
+
+// Add up, for each far node of a block, the rows of a table along its edges: [num_rows, CHANNELS] -> [nodes, CHANNELS].
+template <int64_t CHANNELS>
+void gather_rows(const Means& means, int64_t at_destination, int64_t first, int64_t nodes, const float* table, const float* there, float* out) {
+    const Relay& relay = *means.relay;
+    const int32_t* edges = relay.edges_of_node + at_destination * relay.num_nodes + first;
+    for (int64_t node = 0; node < nodes; ++node)
+        gather<CHANNELS>(table, relay.row, relay.edge_of_node, means.share, edges[node], edges[node + 1], edges[nodes], there,
+                         out + node * CHANNELS);
+}
+
+// Add up, for each row of a block, the rows of its far nodes: [num_nodes, CHANNELS] -> [rows, CHANNELS].
+template <int64_t CHANNELS>
+void gather_nodes(const Means& means, int64_t first, int64_t rows, const float* table, float* out) {
+    const Relay& relay = *means.relay;
+    const int32_t* edges = relay.edges_of_row + first;
+    for (int64_t row = 0; row < rows; ++row)
+        gather<CHANNELS>(table, relay.far, relay.edge, means.share, edges[row], edges[row + 1], edges[rows], ZEROS, out + row * CHANNELS);
+}
+
+// Return all matrices with rows for columns, since BLAS is faster with those, [num_matrices, IN, OUT].
+std::vector<float> all_turned(const Means& means) {
+    const int64_t num_matrices = means.relay->num_relations + means.num_types;
+    std::vector<float> turned(num_matrices * IN * OUT);
+    for (int64_t each = 0; each < num_matrices; ++each)
+        for (int64_t i = 0; i < IN; ++i)
+            for (int64_t o = 0; o < OUT; ++o) turned[(each * IN + i) * OUT + o] = means.matrix[each][o * IN + i];
+    return turned;
+}
+
+}  // namespace
+
+// Write what nodes receive and know themselves, out [num_nodes, OUT], and the means of rows at destinations.
+//
+// at_sources [num_rows, OUT] is for what rows send.
+extern "C" void forward(const Means& means, float* at_sources, float* out) {
+    const Relay& relay = *means.relay;
+    const auto turned = all_turned(means);
+    // 1. Rows at sources
+    in_threads(means.threads, [&](int64_t number) {
+        const Part part{relay, number, means.threads};
+        in_blocks_of_rows(relay, 0, [&](int64_t first, int64_t last) { return part.of(first, last); }, [&](int64_t r, int64_t first, int64_t rows) {
+            float copies[BLOCK * IN];
+            const float* x = nodes_of<IN>(relay.near + first, rows, means.x, copies);
+            multiply<IN, OUT>(means, x, &turned[r * IN * OUT], 0, at_sources + first * OUT, rows);
+        });
+    });
+    // 2. What they send, what nodes know, and rows at destinations
+    in_threads(means.threads, [&](int64_t number) {
+        const Part part{relay, number, means.threads};
+        in_blocks_of_nodes(means, part, [&](int64_t type, int64_t first, int64_t nodes) {
+            const float* root = &turned[(relay.num_relations + type) * IN * OUT];
+            gather_rows<OUT>(means, 0, first, nodes, at_sources, means.bias[type], out + first * OUT);
+            multiply<IN, OUT>(means, means.x + first * IN, root, 1, out + first * OUT, nodes);
+        });
+        in_blocks_of_rows(relay, 1, [&](int64_t first, int64_t last) { return part.near(first, last); }, [&](int64_t r, int64_t first, int64_t rows) {
+            float* mean = means.mean + first * IN;
+            gather_nodes<IN>(means, first, rows, means.x, mean);
+            add_to_nodes<IN, OUT>(means, mean, &turned[r * IN * OUT], relay.near + first, out, rows);
+        });
+    });
+}
+
+// Write the gradient of x, [num_nodes, IN], and add those of matrices and biases.
+//
+// gradient [num_nodes, OUT] of what was written; of_matrix [threads][num_relations + num_types] of [OUT, IN];
+// of_bias [threads][num_types] of [OUT]. at_destinations [num_rows, IN] is for the gradients of means.
+extern "C" void backward(const Means& means, const float* gradient, float* at_destinations, float* of_x, float* const* of_matrix,
+                         float* const* of_bias) {
+    const Relay& relay = *means.relay;
+    // 1. Rows at destinations
+    in_threads(means.threads, [&](int64_t number) {
+        const Part part{relay, number, means.threads};
+        float* const* own = of_matrix + number * (relay.num_relations + means.num_types);
+        in_blocks_of_rows(relay, 1, [&](int64_t first, int64_t last) { return part.of(first, last); }, [&](int64_t r, int64_t first, int64_t rows) {
+            float copies[BLOCK * OUT];
+            const float* of_y = nodes_of<OUT>(relay.near + first, rows, gradient, copies);
+            add_gradient(means, of_y, means.mean + first * IN, own[r], rows);
+            multiply<OUT, IN>(means, of_y, means.matrix[r], 0, at_destinations + first * IN, rows);
+        });
+    });
+    // 2. What came to them, what nodes knew, and rows at sources
+    in_threads(means.threads, [&](int64_t number) {
+        const Part part{relay, number, means.threads};
+        float* const* own = of_matrix + number * (relay.num_relations + means.num_types);
+        in_blocks_of_nodes(means, part, [&](int64_t type, int64_t first, int64_t nodes) {
+            const int64_t root = relay.num_relations + type;
+            const float* of_out = gradient + first * OUT;
+            gather_rows<IN>(means, 1, first, nodes, at_destinations, ZEROS, of_x + first * IN);
+            multiply<OUT, IN>(means, of_out, means.matrix[root], 1, of_x + first * IN, nodes);
+            add_gradient(means, of_out, means.x + first * IN, own[root], nodes);
+            float* sum = of_bias[number * means.num_types + type];
+            for (int64_t node = 0; node < nodes; ++node)
+                for (int64_t o = 0; o < OUT; ++o) sum[o] += of_out[node * OUT + o];
+        });
+        in_blocks_of_rows(relay, 0, [&](int64_t first, int64_t last) { return part.near(first, last); }, [&](int64_t r, int64_t first, int64_t rows) {
+            float received[BLOCK * OUT], copies[BLOCK * IN];
+            gather_nodes<OUT>(means, first, rows, gradient, received);
+            add_gradient(means, received, nodes_of<IN>(relay.near + first, rows, means.x, copies), own[r], rows);
+            add_to_nodes<OUT, IN>(means, received, means.matrix[r], relay.near + first, of_x, rows);
+        });
+    });
+}

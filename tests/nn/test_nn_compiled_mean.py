@@ -1,0 +1,199 @@
+"""Compiled means are the function, and have the gradients, of those in PyTorch."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from graphfuse.core.errors import ConfigError
+from graphfuse.core.schema import EdgeType
+from graphfuse.nn import compiled_mean, compiled_relay
+from graphfuse.nn.compiled import has_compiler, use_kernels
+from graphfuse.nn.plan import EdgePlan
+from graphfuse.nn.relational import RelationalMean
+
+# relations both ways between types of very different size, one without any edge, one within a type, and a type that only receives
+NUM_NODES = {"post": 400, "user": 7, "word": 150, "lone": 3}
+NUM_EDGES: dict[EdgeType, int] = {
+    ("user", "wrote", "post"): 700,
+    ("post", "by", "user"): 700,
+    ("word", "in", "post"): 900,
+    ("post", "never", "word"): 0,
+    ("post", "after", "post"): 300,
+    ("word", "of", "lone"): 40,
+}
+IN, OUT = 24, 20
+pytestmark = pytest.mark.usefixtures("forget_kernels")
+needs_compiler = pytest.mark.skipif(not has_compiler(), reason="there is no C++ compiler on this machine")
+
+
+def made_edges(num_edges: Mapping[EdgeType, int] = NUM_EDGES) -> dict[EdgeType, Tensor]:
+    draw = torch.Generator().manual_seed(0)
+    # every seventh node, and the last of each type, stays without edges
+    ends = {name: torch.tensor([n for n in range(count - 1) if n % 7 or count < 10]) for name, count in NUM_NODES.items()}
+    return {
+        (source, name, destination): torch.stack(
+            [ends[end][torch.randint(len(ends[end]), (count,), generator=draw)] for end in (source, destination)]
+        )
+        for (source, name, destination), count in num_edges.items()
+    }
+
+
+def made_nodes(dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
+    draw = torch.Generator().manual_seed(1)
+    return {name: torch.randn(count, IN, generator=draw, dtype=dtype).requires_grad_() for name, count in NUM_NODES.items()}
+
+
+def made_layer(product: bool = False) -> RelationalMean:
+    torch.manual_seed(2)
+    layer = RelationalMean(IN, OUT, tuple(NUM_NODES), tuple(NUM_EDGES), product=product)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return layer
+
+
+def made_weights() -> dict[EdgeType, Tensor]:
+    draw = torch.Generator().manual_seed(3)
+    weights = {kind: torch.rand(count, generator=draw) for kind, count in NUM_EDGES.items()}
+    for weight in weights.values():
+        weight[::4] = 0
+    weights["user", "wrote", "post"][:] = 0  # a whole relation
+    return weights
+
+
+def with_gradients(layer: RelationalMean, edges: Mapping[EdgeType, Tensor], weights: Mapping[EdgeType, Tensor] | None) -> list[Tensor]:
+    x_dict = made_nodes(next(layer.parameters()).dtype)
+    layer.zero_grad()
+    out = layer(x_dict, edges, weights).table
+    out.backward(torch.randn(out.shape, generator=torch.Generator().manual_seed(4)).to(out.dtype))
+    gradients = [each.grad for each in (*x_dict.values(), *layer.parameters())]
+    assert all(gradient is not None for gradient in gradients)
+    return [out, *gradients]
+
+
+def check_close(found: list[Tensor], expected: list[Tensor]) -> None:
+    for mine, other in zip(found, expected, strict=True):
+        scale = float(other.detach().abs().max().clamp(min=1e-12))
+        torch.testing.assert_close(mine / scale, other / scale, rtol=0, atol=1e-5)
+
+
+@needs_compiler
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_compiled_means_agree_with_pytorch_and_repeat(threads: int, weighted: bool, shuffled: bool) -> None:
+    edges, weights, layer = made_edges(), made_weights() if weighted else None, made_layer()
+    if not shuffled:  # as a store keeps them
+        edges = {kind: ends[:, torch.argsort(ends[1], stable=True)] for kind, ends in edges.items()}
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        expected = with_gradients(layer, edges, weights)
+        torch.use_deterministic_algorithms(True)  # new memory then holds NaN until it is written to
+        with use_kernels("compiled"):
+            found, again = (with_gradients(layer, edges, weights) for _ in range(2))
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.set_num_threads(before)
+    assert found[0].grad_fn.name() == "_CompiledMeanBackward"
+    check_close(found, expected)
+    assert all(map(torch.equal, found, again))
+
+
+@needs_compiler
+def test_a_second_layer_shares_the_ways_of_edges() -> None:
+    edges = EdgePlan(tuple(NUM_EDGES), NUM_NODES, made_edges())
+    layers = torch.nn.ModuleList([made_layer(), RelationalMean(OUT, OUT, tuple(NUM_NODES), tuple(NUM_EDGES), product=False)])
+
+    def gradients() -> list[Tensor]:
+        layers.zero_grad()
+        x_dict = made_nodes()
+        for layer in layers:
+            x_dict = layer(x_dict, edges)
+        x_dict.table.square().sum().backward()
+        return [parameter.grad for parameter in layers.parameters()]
+
+    expected = gradients()
+    with use_kernels("compiled"):
+        check_close(gradients(), expected)
+
+
+@needs_compiler
+def test_weight_0_is_the_edge_removed_for_compiled_means_too() -> None:
+    edges, weights, layer = made_edges(), made_weights(), made_layer()
+    fewer = {kind: ends[:, weights[kind] != 0] for kind, ends in edges.items()}
+    left = {kind: weight[weight != 0] for kind, weight in weights.items()}
+    with use_kernels("compiled"):
+        torch.testing.assert_close(layer(made_nodes(), edges, weights).table, layer(made_nodes(), fewer, left).table)
+
+
+@needs_compiler
+def test_without_any_edge_only_what_nodes_know_is_left() -> None:
+    edges, layer = made_edges(dict.fromkeys(NUM_EDGES, 0)), made_layer()
+    x_dict = made_nodes()
+    with use_kernels("compiled"):
+        out = layer(x_dict, edges)
+        out.table.sum().backward()
+    for name, x in x_dict.items():
+        torch.testing.assert_close(out[name], layer.root[name](x))
+    assert not any(linear.weight.grad.any() for linear in layer.source.values())
+
+
+@needs_compiler
+def test_without_any_node_there_is_nothing() -> None:
+    x_dict = {name: torch.zeros(0, IN, requires_grad=True) for name in NUM_NODES}
+    with use_kernels("compiled"):
+        out = made_layer()(x_dict, made_edges(dict.fromkeys(NUM_EDGES, 0))).table
+        out.sum().backward()
+    assert out.shape == (0, OUT)
+    assert all(x.grad.shape == (0, IN) for x in x_dict.values())
+
+
+@needs_compiler
+def test_what_is_no_number_is_passed_on() -> None:
+    layer, edges, x_dict = made_layer(), made_edges(), made_nodes()
+    with torch.no_grad():
+        x_dict["user"][1] = torch.nan
+    expected = layer(x_dict, edges).table
+    with use_kernels("compiled"):
+        found = layer(x_dict, edges).table
+    assert expected.isnan().any()
+    assert not expected.isnan().all()
+    assert torch.equal(found.isnan(), expected.isnan())
+
+
+@needs_compiler
+def test_what_the_loops_cannot_do_goes_the_way_of_pytorch() -> None:
+    edges, x_dict = made_edges(), made_nodes()
+    weights = {kind: weight.requires_grad_() for kind, weight in made_weights().items()}
+    with use_kernels("compiled"):
+        made_layer()(x_dict, edges, weights).table.sum().backward()  # the gradient of weights, which analyses ask for
+        assert weights["word", "in", "post"].grad.any()
+        for layer in (made_layer().double(), made_layer(product=True)):
+            nodes = made_nodes(next(layer.parameters()).dtype)
+            with use_kernels("torch"):
+                expected = layer(nodes, edges).table
+            assert torch.equal(layer(nodes, edges).table, expected)
+
+
+def test_means_are_not_compiled_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (compiled_mean, compiled_relay):
+        monkeypatch.setattr(module, "library", lambda *_, **__: pytest.fail("compiled"))
+    with_gradients(made_layer(), made_edges(), None)
+
+
+@needs_compiler
+@pytest.mark.parametrize("wrong", [-1, 7])
+def test_edges_that_end_nowhere_are_refused(wrong: int) -> None:
+    edges = made_edges()
+    edges["post", "by", "user"][1, 20] = wrong
+    with use_kernels("compiled"), pytest.raises(IndexError, match="must end at nodes of their types"):
+        made_layer()(made_nodes(), edges)
+
+
+def test_more_nodes_and_edges_than_the_loops_can_number_are_refused() -> None:
+    nothing = np.zeros((2, 0), dtype=np.int64)
+    with pytest.raises(ConfigError, match=r"got 1,073,741,824 nodes and 0 edges\)\. Take smaller batches"):
+        compiled_relay.CompiledRelay([], nothing, nothing, 2**30)
