@@ -22,7 +22,7 @@ class Computing:
     fast: bool = False
     """Whether deterministic algorithms are left off."""
     kernels: Kernels = "torch"
-    """What attends along edges on a processor."""
+    """What goes along edges on a processor."""
     device: str = "cpu"
     """Where networks lie: `cpu` or `cuda`."""
 
