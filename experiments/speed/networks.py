@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.nn import global_mean_pool
 
+from graphfuse.core.compiled import Kernels, has_compiler, use_kernels
 from graphfuse.core.schema import GraphSchema
-from graphfuse.nn.compiled import Kernels, has_compiler, use_kernels
 from graphfuse.nn.memory import keep_freed_memory
 from graphfuse.nn.plan import EdgePlan
 from graphfuse.nn.readout import sample_means

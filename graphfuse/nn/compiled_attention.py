@@ -2,16 +2,19 @@
 
 import ctypes
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from graphfuse.nn.compiled import address, library
+from graphfuse.core.compiled import address, library
 from graphfuse.nn.groups import add_up
 from graphfuse.nn.plan import EdgePlan
 from graphfuse.nn.weights import LARGEST_EXPONENT
+
+SOURCE = Path(__file__).with_name("edge_attention.cpp")
 
 
 def attend(tensors: Sequence[Tensor | None], plan: EdgePlan, *, across_relations: bool, slope: float) -> tuple[Tensor, Tensor]:
@@ -68,7 +71,7 @@ class _Loops:
         self._shared = _Shared(
             source.size(1), across, share.size(0), destination.size(0), slope, LARGEST_EXPONENT, *(address(each) for each in self._kept)
         )
-        self._library = library("edge_attention.cpp", HEADS=attention.size(1), CHANNELS=attention.size(1) * attention.size(2))
+        self._library = library(SOURCE, HEADS=attention.size(1), CHANNELS=attention.size(1) * attention.size(2))
         self.threads = torch.get_num_threads()
         everything = [(slice(0, share.size(0)), slice(0, plan.node.num_groups))]
         self.blocks = everything if mix is None else [(block.edges, block.nodes) for block in by.blocks]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import accumulate
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -17,9 +18,11 @@ from scipy.linalg import cython_blas
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from graphfuse.nn.compiled import Numbers, address, addresses, library
+from graphfuse.core.compiled import Numbers, address, addresses, library
 from graphfuse.nn.compiled_relay import CompiledRelay
 from graphfuse.nn.typed import TypedTable
+
+SOURCE = Path(__file__).with_name("relational_mean.cpp")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +97,7 @@ class _Loops:
         self._kept: list[Numbers] = [first, array("q", maps.matrices()), addresses(maps.biases), share, x, mean]
         numbers = (ctypes.addressof(relay.layout), _sgemm(), self.threads, len(sizes))
         self._shared = _Means(*numbers, *(address(each) for each in self._kept))
-        self._library = library("relational_mean.cpp", IN=x.size(1), OUT=maps.biases[0].numel())
+        self._library = library(SOURCE, IN=x.size(1), OUT=maps.biases[0].numel())
 
     def __call__(self, name: str, *arguments: Numbers) -> None:
         """Call one of the loops."""

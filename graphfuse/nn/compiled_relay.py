@@ -3,13 +3,16 @@
 import ctypes
 from array import array
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from graphfuse.core.compiled import address, library
 from graphfuse.core.errors import ConfigError
 from graphfuse.core.tables import IntArray
-from graphfuse.nn.compiled import address, library
+
+SOURCE = Path(__file__).with_name("relay.cpp")
 
 
 class _Layout(ctypes.Structure):
@@ -56,7 +59,7 @@ class CompiledRelay:
         for ends, sized, first in zip(edges, num_nodes.T.tolist(), offsets.T.tolist(), strict=True):
             begin = ends.data_ptr()
             relations.extend([ends.size(1), *sized, *first, begin, begin + ends.size(1) * ends.element_size()])
-        lay_out = library("relay.cpp").lay_out
+        lay_out = library(SOURCE).lay_out
         lay_out.restype = ctypes.c_int64
         self.num_rows = int(lay_out(ctypes.byref(self.layout), address(relations)))
         """Relay rows of all relations."""

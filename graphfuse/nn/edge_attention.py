@@ -2,7 +2,7 @@
 
 Attention needs a dozen tensors of [num_edges, channels]; of a large batch each goes to memory and back, and autograd keeps most
 of them for the gradient. Here a few thousand edges at a time go through all steps, nothing but each edge's share is kept, and the
-gradient computes the rest again. Compiled loops do the same if asked for (`graphfuse.nn.compiled`).
+gradient computes the rest again. Compiled loops do the same if asked for (`graphfuse.core.compiled`).
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from graphfuse.nn import compiled, compiled_attention
+from graphfuse.core import compiled
+from graphfuse.nn import compiled_attention
 from graphfuse.nn.groups import Groups, add_up
 from graphfuse.nn.plan import EdgeBlock, EdgePlan
 from graphfuse.nn.weights import softmax_gradient, softmax_shares

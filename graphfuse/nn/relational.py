@@ -20,9 +20,10 @@ from torch.nn import functional
 from torch_geometric.nn import MessagePassing
 from torch_geometric.typing import OptTensor  # PyG reads signatures, and does not know `Tensor | None`
 
+from graphfuse.core import compiled
 from graphfuse.core.errors import ConfigError
 from graphfuse.core.schema import EdgeType
-from graphfuse.nn import compiled, compiled_mean
+from graphfuse.nn import compiled_mean
 from graphfuse.nn.edge_attention import Scoring, edge_attention
 from graphfuse.nn.groups import take, total
 from graphfuse.nn.plan import EdgePlan

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,21 @@ class Shard:
     y: npt.NDArray[Any] | None
     blocks: Blocks | None = None
     """What has to be checked before it is used; None where nothing has."""
+
+    @cached_property
+    def addresses(self) -> IntArray:
+        """Where the column of each node type and the edges lie in memory, for loops that know nothing else.  [num_node_types + 1]."""
+        assert all(column.flags.c_contiguous for column in self._columns)
+        return np.array([column.__array_interface__["data"][0] for column in self._columns], dtype=np.int64)
+
+    @cached_property
+    def lengths(self) -> IntArray:
+        """How long they are.  [num_node_types + 1]."""
+        return np.array([len(column) for column in self._columns])
+
+    @property
+    def _columns(self) -> list[npt.NDArray[Any]]:
+        return [*self.nodes, self.edges]
 
 
 def open_shard(

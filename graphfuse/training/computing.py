@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
+from graphfuse.core.compiled import Kernels, use_kernels
 from graphfuse.core.errors import ConfigError
 from graphfuse.core.settings import TrainSettings
-from graphfuse.nn.compiled import Kernels, use_kernels
 from graphfuse.nn.memory import keep_freed_memory
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 
 from graphfuse.core.build import build
+from graphfuse.core.compiled import Kernels, has_compiler
 from graphfuse.core.errors import IntegrityError
 from graphfuse.core.files import read_json
 from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.sockets import Task
 from graphfuse.core.tables import State
-from graphfuse.nn.compiled import Kernels, has_compiler
 from graphfuse.nn.fusion import FusionNetwork
 from graphfuse.store.writer import read_state
 from graphfuse.training.computing import Computing

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from graphfuse.core.compiled import has_compiler, use_kernels
 from graphfuse.core.errors import ConfigError
 from graphfuse.core.schema import EdgeType
 from graphfuse.nn import compiled_mean, compiled_relay
-from graphfuse.nn.compiled import has_compiler, use_kernels
 from graphfuse.nn.plan import EdgePlan
 from graphfuse.nn.relational import RelationalMean
 
@@ -25,7 +25,6 @@ NUM_EDGES: dict[EdgeType, int] = {
     ("word", "of", "lone"): 40,
 }
 IN, OUT = 24, 20
-pytestmark = pytest.mark.usefixtures("forget_kernels")
 needs_compiler = pytest.mark.skipif(not has_compiler(), reason="there is no C++ compiler on this machine")
 
 

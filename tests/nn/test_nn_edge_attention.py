@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from graphfuse.core.compiled import has_compiler, use_kernels
 from graphfuse.nn import compiled_attention
-from graphfuse.nn.compiled import has_compiler, use_kernels
 from graphfuse.nn.edge_attention import SLOPE, Scoring, edge_attention
 from graphfuse.nn.plan import EdgePlan
 
@@ -17,7 +17,6 @@ NUM_NODES = {"a": 6, "b": 5, "c": 2}
 NUM_EDGES = {("a", "to", "b"): 14, ("a", "also", "b"): 9, ("b", "back", "a"): 11, ("c", "never", "a"): 0, ("a", "near", "a"): 8}
 HEADS, WIDTH = 2, 3
 CHANNELS = HEADS * WIDTH
-pytestmark = pytest.mark.usefixtures("forget_kernels")
 needs_compiler = pytest.mark.skipif(not has_compiler(), reason="there is no C++ compiler on this machine")
 every_function = pytest.mark.parametrize(("product", "across"), [(False, False), (False, True), (True, False), (True, True)])
 

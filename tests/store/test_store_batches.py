@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from store_toys import FULL, HOLES, SCHEMA, WORDS, toy_store
 from torch_geometric.data import Batch, HeteroData
 
+from graphfuse.core.compiled import has_compiler, use_kernels
 from graphfuse.core.errors import InputError
 from graphfuse.store.arrays import map_arrays
 from graphfuse.store.graph_store import open_store
 
+KERNELS = ["torch", "compiled"] if has_compiler() else ["torch"]
 counts = st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 2))
 shards = st.lists(st.lists(counts, min_size=1, max_size=5), min_size=1, max_size=3)
 
@@ -35,10 +37,10 @@ def assert_equal(ours, pygs):
             assert torch.equal(mine[name], theirs[name]), name
 
 
-@settings(max_examples=25, deadline=None)
-@given(shards, st.data(), st.sampled_from(["float16", "float32"]))
-def test_batch_equals_pygs_batch_of_the_same_samples(counts_by_shard, data, dtype):
-    with tempfile.TemporaryDirectory() as folder:
+@settings(max_examples=50, deadline=None)
+@given(shards, st.data(), st.sampled_from(["float16", "float32"]), st.sampled_from(KERNELS))
+def test_batch_equals_pygs_batch_of_the_same_samples(counts_by_shard, data, dtype, kernels):
+    with tempfile.TemporaryDirectory() as folder, use_kernels(kernels):
         store = open_store(toy_store(Path(folder), counts_by_shard, dtype=dtype))
         asked = data.draw(st.lists(st.integers(0, len(store) - 1), min_size=1, max_size=8))
         samples = [store.sample(i) for i in asked]

@@ -8,10 +8,10 @@ import torch
 from toy_training import CHANNELS, EXPERIMENT, SCHEMA, SETTINGS, SPLITS, contents, made_store, train
 
 from graphfuse.core.build import build
+from graphfuse.core.compiled import has_compiler
 from graphfuse.core.errors import InputError, IntegrityError, UnsafeError
 from graphfuse.core.files import read_json, unpack_strings, write_json
 from graphfuse.core.schema import GraphSchema
-from graphfuse.nn.compiled import has_compiler
 from graphfuse.store.frames import read_frame
 from graphfuse.training.predict import collect, predict_frame
 from graphfuse.training.run import open_run

@@ -12,9 +12,9 @@ from rows import Row
 from torch import nn
 from torch_geometric.nn import GATv2Conv, HeteroConv, HGTConv
 
+from graphfuse.core.compiled import use_kernels
 from graphfuse.core.schema import GraphSchema
 from graphfuse.nn import RelationalAttention
-from graphfuse.nn.compiled import use_kernels
 
 HEADS = 4
 SIZES = (64, 256)

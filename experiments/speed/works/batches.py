@@ -1,17 +1,21 @@
 """A batch of mixed graphs from the store, beside PyG's own batching of a list in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from clock import race
 from made import SHARD, WORK, made_store
+from networks import COMPILES
 from rows import Row
 from torch_geometric.data import Batch, HeteroData
 
+from graphfuse.core.compiled import Kernels, use_kernels
 from graphfuse.store.graph_store import GraphStore
 
 GOALS = {64: 30, 256: 60}
+DRAWS = 200
+"""Different batches that the rounds go through."""
 
 
 def rows(quick: bool) -> Iterator[Row]:
@@ -21,37 +25,46 @@ def rows(quick: bool) -> Iterator[Row]:
         store = made_store(WORK / f"batches-{num_samples}-{dtype}", num_samples, dtype)
         graphs = [store.sample(i) for i in range(len(store))]
         for size in (64, 256):
-            yield _row(store, graphs, dtype, size, seconds=1 if quick else 10)
+            yield from _rows(store, graphs, dtype, size, seconds=1 if quick else 10)
 
 
-def _row(store: GraphStore, graphs: list[HeteroData], dtype: str, size: int, seconds: float) -> Row:
-    def indices(number: int) -> np.ndarray:
-        return np.random.default_rng(number).choice(len(store), size, replace=False)
-
-    check_equal(store.batch(indices(0)), Batch.from_data_list([graphs[i] for i in indices(0)]))
-    tensors = [value for kind in store.batch(indices(0)).stores for value in kind.values() if isinstance(value, torch.Tensor)]
+def _rows(store: GraphStore, graphs: list[HeteroData], dtype: str, size: int, seconds: float) -> Iterator[Row]:
+    draws = [np.random.default_rng(number).choice(len(store), size, replace=False) for number in range(DRAWS)]
+    first = Batch.from_data_list([graphs[i] for i in draws[0]])
+    tensors = [value for kind in store.batch(draws[0]).stores for value in kind.values() if isinstance(value, torch.Tensor)]
     targets = [torch.empty_like(tensor) for tensor in tensors]
-    found = race(
-        {
-            "ours": lambda number: store.batch(indices(number)),
-            "peers": lambda number: Batch.from_data_list([graphs[i] for i in indices(number)]),
-            "limits": lambda _: [target.copy_(tensor) for target, tensor in zip(targets, tensors, strict=True)],
-            "scattered": lambda number: scattered_copy(store, indices(number), targets),
-        },
-        seconds=seconds,
-    )
-    scattered = found.pop("scattered").cpu
-    return Row(
-        work=f"batch of {size} mixed graphs from the store ({dtype})",
-        peer="`Batch.from_data_list`, list in memory",
-        limit="copying the same bytes",
-        goal=GOALS[size],
-        goal_limit=3,
-        floor=8,
-        equal="x, edge_index, batch, ptr, y of every type",
-        note=f"copying the features alone, as they are, from where they lie in the store into memory that is ready: {scattered * 1e3:.2g} ms",
-        **found,
-    )
+
+    def ours(kernels: Kernels) -> Callable[[int], object]:
+        def work(number: int) -> object:
+            with use_kernels(kernels):
+                return store.batch(draws[number % DRAWS])
+
+        check_equal(work(0), first)
+        return work
+
+    racing = {
+        "ours": ours("torch"),
+        "peers": lambda number: Batch.from_data_list([graphs[i] for i in draws[number % DRAWS]]),
+        "limits": lambda _: [target.copy_(tensor) for target, tensor in zip(targets, tensors, strict=True)],
+        "scattered": lambda number: scattered_copy(store, draws[number % DRAWS], targets),
+    }
+    found = race({**racing, **({"compiled": ours("compiled")} if COMPILES else {})}, seconds=seconds)
+    for name, loops in (("ours", ""), ("compiled", " with `train.kernels: compiled`")):
+        if name not in found:
+            continue
+        yield Row(
+            work=f"batch of {size} mixed graphs from the store ({dtype}){loops}",
+            ours=found[name],
+            peer="`Batch.from_data_list`, list in memory",
+            peers=found["peers"],
+            limit="copying the same bytes",
+            limits=found["limits"],
+            goal=GOALS[size],
+            goal_limit=3,
+            floor=8,
+            equal="x, edge_index, batch, ptr, y of every type",
+            note=f"copying the features alone, as they are, from where they lie in the store into memory that is ready: {found['scattered'].cpu * 1e3:.2g} ms",
+        )
 
 
 def scattered_copy(store: GraphStore, positions: np.ndarray, targets: list[torch.Tensor]) -> None:

@@ -1,16 +1,17 @@
 """An epoch, from stored samples to weights: load and step."""
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from clock import race
 from device import moved
 from made import WORK, made_store
-from networks import COMPILES, Step
+from networks import COMPILES, Network, Step
 from rows import Row
 from torch_geometric.loader import DataLoader
 from works.mean_step import networks
+
+from graphfuse.core.compiled import Kernels, use_kernels
 
 GOAL = 6
 BATCH = 64
@@ -24,17 +25,25 @@ def rows(quick: bool) -> Iterator[Row]:
     loader = DataLoader(graphs, batch_size=BATCH, shuffle=True)
     ours, theirs = networks(store.schema)
 
-    def epoch(step: Step, number: int) -> None:
-        for batch in islice(store.batches(batch_size=BATCH, shuffle=True, seed=0, epoch=number), num_samples // BATCH):
-            step(moved(batch))
+    def epoch(network: Network, kernels: Kernels) -> Callable[[int], None]:
+        step = Step(network, kernels)
 
-    def stock(step: Step, _: int) -> None:
+        def work(number: int) -> None:
+            with use_kernels(kernels):
+                for batch in islice(store.batches(batch_size=BATCH, shuffle=True, seed=0, epoch=number), num_samples // BATCH):
+                    step(moved(batch))
+
+        return work
+
+    step = Step(theirs)
+
+    def stock(_: int) -> None:
         for batch in loader:
             step(moved(batch))
 
-    racing = {"ours": partial(epoch, Step(ours)), "peers": partial(stock, Step(theirs))}
+    racing = {"ours": epoch(ours, "torch"), "peers": stock}
     if COMPILES:
-        racing["compiled"] = partial(epoch, Step(networks(store.schema)[0], "compiled"))
+        racing["compiled"] = epoch(networks(store.schema)[0], "compiled")
     found = race(racing, seconds=2 if quick else 30)
     for name, loops, floor in (("ours", "", 1.5), ("compiled", " with `train.kernels: compiled`", 2)):
         if name not in found:

@@ -11,9 +11,9 @@ from networks import COMPILES, FEW, HIDDEN, Network, OurNetwork, Step, check_sam
 from rows import Row
 from torch_geometric.nn import HeteroConv, SAGEConv
 
+from graphfuse.core.compiled import use_kernels
 from graphfuse.core.schema import GraphSchema
 from graphfuse.nn import RelationalMean
-from graphfuse.nn.compiled import use_kernels
 
 GOALS = {64: 3, 256: 2.5}
 BATCHES = 8

@@ -1,7 +1,7 @@
-"""The optional compiled loops of attention and of means: built on this machine from the package's own source, and only if asked for.
+"""Optional compiled loops: built on this machine from the package's own sources, and only if asked for.
 
 `train.kernels: compiled` asks for them in training and in all that is done with the run; `with use_kernels("compiled")` anywhere else.
-They serve float32 on a CPU; everything else goes the pure way of PyTorch, from which they differ in the last bits. What was built
+They serve what a CPU does with float32; everything else goes the pure way of PyTorch, from which results differ in the last bits. What was built
 lies under `kernels` in the cache folder (`GRAPHFUSE_CACHE`, default `~/.cache/graphfuse`; `off` keeps nothing), by a digest of source,
 compiler and CPU.
 """
@@ -20,16 +20,16 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Literal, Union
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 from graphfuse.core.errors import ConfigError
 
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
 Kernels = Literal["torch", "compiled"]
-Numbers = Union[Tensor, "array[int]"]
-SOURCES = Path(__file__).parent
+Numbers = Union["Tensor", "np.ndarray[Any, Any]", "array[int]"]
 OPTIONS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-shared", "-pthread", "-fopenmp-simd")
 """Not -ffast-math: NaN, infinities and exact zeros keep their meaning."""
 
@@ -52,10 +52,15 @@ def use_kernels(name: Kernels) -> Iterator[None]:
         _chosen.reset(before)
 
 
-def fits(tensors: Sequence[Tensor | None]) -> bool:
-    """Return whether the compiled loops are asked for, and can work on these tensors."""
-    return _chosen.get() == "compiled" and all(
-        each is None or (each.dtype == torch.float32 and each.device.type == "cpu") for each in tensors
+def asked_for() -> bool:
+    """Return whether loops compiled here are to be used."""
+    return _chosen.get() == "compiled"
+
+
+def fits(tensors: "Sequence[Tensor | None]") -> bool:
+    """Return whether the compiled loops are asked for, and can work on these tensors: float32 on a CPU."""
+    return asked_for() and all(
+        each is None or (each.is_floating_point() and each.element_size() == 4 and each.device.type == "cpu") for each in tensors
     )
 
 
@@ -81,11 +86,11 @@ def compiler() -> tuple[str, ...]:
 
 
 @cache
-def library(source: str, **numbers: int) -> ctypes.CDLL:
+def library(source: Path, **numbers: int) -> ctypes.CDLL:
     """Return the loops of a source file, compiled now unless they have been before.
 
     Args:
-        source: Its name.
+        source: The file; what it includes lies beside it.
         numbers: What the loops are compiled for, such as the number of channels.
 
     Raises:
@@ -94,16 +99,16 @@ def library(source: str, **numbers: int) -> ctypes.CDLL:
     command = [*compiler(), *OPTIONS, *(f"-D{name}={number}" for name, number in numbers.items())]
     # what the compiler predefines tells its version, and of the CPU all that matters to it
     machine = _run([*command, "-dM", "-E", "-x", "c++", os.devnull])
-    texts = [path.read_bytes() for path in (SOURCES / source, *sorted(SOURCES.glob("*.h")))]
+    texts = [path.read_bytes() for path in (source, *sorted(source.parent.glob("*.h")))]
     digest = hashlib.sha256(b"\0".join([*texts, " ".join(command).encode(), machine])).hexdigest()
     folder = _folder()
-    built = folder / f"{Path(source).stem}-{digest[:32]}.so"
+    built = folder / f"{source.stem}-{digest[:32]}.so"
     if not built.exists():
         # under a name of its own first, since other processes may be doing the same
         handle, draft = tempfile.mkstemp(suffix=".so", dir=folder)
         os.close(handle)
         try:
-            _run([*command, str(SOURCES / source), "-o", draft])
+            _run([*command, str(source), "-o", draft])
             os.replace(draft, built)
         finally:
             Path(draft).unlink(missing_ok=True)
@@ -152,9 +157,11 @@ def address(numbers: Numbers | None) -> ctypes.c_void_p:
     """Return where numbers lie, or a null pointer."""
     if numbers is None:
         return ctypes.c_void_p(None)
-    return ctypes.c_void_p(numbers.buffer_info()[0] if isinstance(numbers, array) else numbers.data_ptr())
+    if isinstance(numbers, array):
+        return ctypes.c_void_p(numbers.buffer_info()[0])
+    return ctypes.c_void_p(numbers.data_ptr() if hasattr(numbers, "data_ptr") else numbers.__array_interface__["data"][0])
 
 
-def addresses(tensors: Iterable[Tensor]) -> "array[int]":
+def addresses(tensors: "Iterable[Tensor]") -> "array[int]":
     """Return where each tensor's numbers lie: an array, since types of `ctypes` arrays are made anew by every call, and garbage after it."""
     return array("q", [each.data_ptr() for each in tensors])

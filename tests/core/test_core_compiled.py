@@ -1,0 +1,109 @@
+"""Loops are compiled on the machine, kept for the next process, and errors say the way out."""
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from graphfuse.core import compiled
+from graphfuse.core.compiled import asked_for, has_compiler, use_kernels
+from graphfuse.core.errors import ConfigError
+
+ANSWER = 'extern "C" int answer() { return ANSWER; }'
+needs_compiler = pytest.mark.skipif(not has_compiler(), reason="there is no C++ compiler on this machine")
+
+
+@pytest.fixture
+def forget_kernels() -> Iterator[Callable[[], None]]:
+    """Calling this forgets what was compiled, as a new process has."""
+
+    def forget() -> None:
+        compiled.library.cache_clear()
+        compiled._folder.cache_clear()
+
+    yield forget
+    forget()
+
+
+@pytest.fixture
+def source(forget_kernels: Callable[[], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A source file, and a cache folder of its own beside it."""
+    monkeypatch.setenv("GRAPHFUSE_CACHE", str(tmp_path / "cache"))
+    forget_kernels()
+    path = tmp_path / "answer.cpp"
+    path.write_text(ANSWER)
+    return path
+
+
+def test_loops_are_asked_for_within_a_context_only() -> None:
+    found = [asked_for()]
+    with use_kernels("torch"):
+        found.append(asked_for())
+    if has_compiler():
+        with use_kernels("compiled"):
+            assert asked_for()
+    assert [*found, asked_for()] == [False, False, False]
+
+
+def test_without_a_compiler_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler -O1")
+    assert not has_compiler()
+    with (
+        pytest.raises(ConfigError, match=r"needs a C\+\+ compiler \(looked for no-such-compiler.*train\.kernels=torch"),
+        use_kernels("compiled"),
+    ):
+        pass
+
+
+@needs_compiler
+def test_a_compiler_that_fails_is_quoted(source: Path) -> None:
+    source.write_text('#error "deliberately"')
+    with pytest.raises(ConfigError, match=r"could not be compiled.*deliberately"):
+        compiled.library(source)
+    assert not list(compiled._folder().glob("tmp*"))
+
+
+@needs_compiler
+def test_what_was_compiled_is_kept_for_the_next_process(source: Path, forget_kernels: Callable[[], None]) -> None:
+    assert compiled.library(source, ANSWER=41).answer() == 41
+    (built,) = compiled._folder().iterdir()
+    made = built.stat().st_mtime_ns
+    forget_kernels()
+    assert compiled.library(source, ANSWER=41).answer() == 41
+    assert built.stat().st_mtime_ns == made
+    assert compiled.library(source, ANSWER=42).answer() == 42
+    assert len(list(compiled._folder().iterdir())) == 2
+
+
+@needs_compiler
+def test_a_change_of_what_a_source_includes_compiles_it_again(source: Path, forget_kernels: Callable[[], None]) -> None:
+    source.write_text(f'#include "answer.h"\n{ANSWER}')
+    found = []
+    for answer in (41, 42):
+        source.with_suffix(".h").write_text(f"#define ANSWER {answer}")
+        forget_kernels()
+        found.append(compiled.library(source).answer())
+    assert found == [41, 42]
+
+
+@needs_compiler
+def test_without_a_cache_nothing_stays_behind(source: Path, tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from graphfuse.core import compiled; compiled.library(Path(sys.argv[1]), ANSWER=42); print(compiled._folder())"
+    passing = tmp_path / "passing"
+    passing.mkdir()
+    environment = os.environ | {"GRAPHFUSE_CACHE": "off", "TMPDIR": str(passing)}
+    done = subprocess.run([sys.executable, "-c", code, str(source)], env=environment, capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()).parent == passing
+    assert not list(passing.iterdir())
+
+
+@needs_compiler
+def test_a_folder_that_others_write_to_is_refused(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache" / "kernels").mkdir(parents=True)
+    os.chmod(tmp_path / "cache" / "kernels", stat.S_IRWXU | stat.S_IRWXO)
+    with pytest.raises(ConfigError, match="nobody else may write"):
+        compiled.library(source, ANSWER=42)
