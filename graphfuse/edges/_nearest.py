@@ -56,7 +56,7 @@ def nearest(
     if not found:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
     source, destination, value = (np.concatenate(part) for part in zip(*found, strict=True))
-    order = edge_order(source, destination)
+    order = edge_order(source, destination, distinct=True)
     return source[order], destination[order], value[order] * STEP
 
 
