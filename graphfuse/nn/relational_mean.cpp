@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "relay.h"
@@ -56,8 +57,8 @@ inline void add_gradient(const Means& means, const float* of_y, const float* a, 
 
 // Add up rows of a table, [CHANNELS] each, along edges [first, last), to what is there; rows of edges before `end` may be fetched.
 template <int64_t CHANNELS>
-inline void gather(const float* table, const int32_t* rows, const int32_t* edges, const float* share, int64_t first, int64_t last, int64_t end,
-                   const float* there, float* __restrict__ out) {
+inline void gather(const float* table, const int32_t* rows, const int32_t* edges, const float* share, int64_t first, int64_t last,
+                   int64_t end, const float* there, float* __restrict__ out) {
     float sum[CHANNELS];
     std::copy(there, there + CHANNELS, sum);
     for (int64_t step = first; step < last; ++step) {
@@ -89,31 +90,34 @@ inline void add_to_nodes(const Means& means, const float* a, const float* b, con
         for (int64_t c = 0; c < WIDTH; ++c) table[near[row] * WIDTH + c] += products[row * WIDTH + c];
 }
 
-// Call work(relation, first row, number of rows) for the blocks of a range of rows of each relation whose rows stand at one end.
-template <typename Range, typename Work>
-void in_blocks_of_rows(const Relay& relay, int64_t at_destination, Range range, Work work) {
-    for (int64_t r = 0; r < relay.num_relations; ++r) {
-        if (relay.at_destination[r] != at_destination) continue;
-        const auto [first, last] = range(relay.rows[r], relay.rows[r + 1]);
-        for (int64_t row = first; row < last; row += BLOCK) work(r, row, std::min(BLOCK, last - row));
-    }
-}
+using Range = std::pair<int64_t, int64_t>;
 
-// A thread's part of all rows, and of all nodes with the rows near to them.
+// A thread's part of all nodes, and of the rows [first, last) of a relation: as many as other threads have, or those near to its nodes.
 struct Part {
     const Relay& relay;
     int64_t number, threads;
 
-    std::pair<int64_t, int64_t> of(int64_t first, int64_t last) const {
+    Range nodes() const { return all_rows(0, relay.num_nodes); }
+    Range all_rows(int64_t first, int64_t last) const {
         return {first + (last - first) * number / threads, first + (last - first) * (number + 1) / threads};
     }
-    std::pair<int64_t, int64_t> nodes() const { return of(0, relay.num_nodes); }
-    std::pair<int64_t, int64_t> near(int64_t first, int64_t last) const {
+    Range near_rows(int64_t first, int64_t last) const {
         const auto [begin, end] = nodes();
         const auto *from = relay.near + first, *to = relay.near + last;
         return {std::lower_bound(from, to, begin) - relay.near, std::lower_bound(from, to, end) - relay.near};
     }
 };
+
+// Call work(relation, first row, number of rows) for the blocks of a part's rows at one end: its `all_rows`, or its `near_rows`.
+template <typename Rows, typename Work>
+void in_blocks_of_rows(const Part& part, int64_t at_destination, Rows rows, Work work) {
+    const Relay& relay = part.relay;
+    for (int64_t r = 0; r < relay.num_relations; ++r) {
+        if (relay.at_destination[r] != at_destination) continue;
+        const auto [first, last] = (part.*rows)(relay.rows[r], relay.rows[r + 1]);
+        for (int64_t row = first; row < last; row += BLOCK) work(r, row, std::min(BLOCK, last - row));
+    }
+}
 
 // Call work(type, first node, number of nodes) for the blocks of a part's nodes.
 template <typename Work>
@@ -127,7 +131,8 @@ void in_blocks_of_nodes(const Means& means, const Part& part, Work work) {
 
 // Add up, for each far node of a block, the rows of a table along its edges: [num_rows, CHANNELS] -> [nodes, CHANNELS].
 template <int64_t CHANNELS>
-void gather_rows(const Means& means, int64_t at_destination, int64_t first, int64_t nodes, const float* table, const float* there, float* out) {
+void gather_rows(const Means& means, int64_t at_destination, int64_t first, int64_t nodes, const float* table, const float* there,
+                 float* out) {
     const Relay& relay = *means.relay;
     const int32_t* edges = relay.edges_of_node + at_destination * relay.num_nodes + first;
     for (int64_t node = 0; node < nodes; ++node)
@@ -165,7 +170,7 @@ extern "C" void forward(const Means& means, float* at_sources, float* out) {
     // 1. Rows at sources
     in_threads(means.threads, [&](int64_t number) {
         const Part part{relay, number, means.threads};
-        in_blocks_of_rows(relay, 0, [&](int64_t first, int64_t last) { return part.of(first, last); }, [&](int64_t r, int64_t first, int64_t rows) {
+        in_blocks_of_rows(part, 0, &Part::all_rows, [&](int64_t r, int64_t first, int64_t rows) {
             float copies[BLOCK * IN];
             const float* x = nodes_of<IN>(relay.near + first, rows, means.x, copies);
             multiply<IN, OUT>(means, x, &turned[r * IN * OUT], 0, at_sources + first * OUT, rows);
@@ -179,7 +184,7 @@ extern "C" void forward(const Means& means, float* at_sources, float* out) {
             gather_rows<OUT>(means, 0, first, nodes, at_sources, means.bias[type], out + first * OUT);
             multiply<IN, OUT>(means, means.x + first * IN, root, 1, out + first * OUT, nodes);
         });
-        in_blocks_of_rows(relay, 1, [&](int64_t first, int64_t last) { return part.near(first, last); }, [&](int64_t r, int64_t first, int64_t rows) {
+        in_blocks_of_rows(part, 1, &Part::near_rows, [&](int64_t r, int64_t first, int64_t rows) {
             float* mean = means.mean + first * IN;
             gather_nodes<IN>(means, first, rows, means.x, mean);
             add_to_nodes<IN, OUT>(means, mean, &turned[r * IN * OUT], relay.near + first, out, rows);
@@ -198,7 +203,7 @@ extern "C" void backward(const Means& means, const float* gradient, float* at_de
     in_threads(means.threads, [&](int64_t number) {
         const Part part{relay, number, means.threads};
         float* const* own = of_matrix + number * (relay.num_relations + means.num_types);
-        in_blocks_of_rows(relay, 1, [&](int64_t first, int64_t last) { return part.of(first, last); }, [&](int64_t r, int64_t first, int64_t rows) {
+        in_blocks_of_rows(part, 1, &Part::all_rows, [&](int64_t r, int64_t first, int64_t rows) {
             float copies[BLOCK * OUT];
             const float* of_y = nodes_of<OUT>(relay.near + first, rows, gradient, copies);
             add_gradient(means, of_y, means.mean + first * IN, own[r], rows);
@@ -219,7 +224,7 @@ extern "C" void backward(const Means& means, const float* gradient, float* at_de
             for (int64_t node = 0; node < nodes; ++node)
                 for (int64_t o = 0; o < OUT; ++o) sum[o] += of_out[node * OUT + o];
         });
-        in_blocks_of_rows(relay, 0, [&](int64_t first, int64_t last) { return part.near(first, last); }, [&](int64_t r, int64_t first, int64_t rows) {
+        in_blocks_of_rows(part, 0, &Part::near_rows, [&](int64_t r, int64_t first, int64_t rows) {
             float received[BLOCK * OUT], copies[BLOCK * IN];
             gather_nodes<OUT>(means, first, rows, gradient, received);
             add_gradient(means, received, nodes_of<IN>(relay.near + first, rows, means.x, copies), own[r], rows);

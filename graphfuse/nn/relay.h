@@ -15,7 +15,7 @@ struct Relay {
     int32_t* edges_of_row;        // where each row's edges begin, and the end, [num_rows + 1]
     int32_t* far;                 // node at the far end, row after row, [num_edges]
     int32_t* edge;                // number of that edge, [num_edges]
-    int32_t* edges_of_node;       // where the edges begin that have each node for a far end: of rows at sources, then at destinations, [2 * num_nodes + 1]
+    int32_t* edges_of_node;       // where the edges to each far node begin: of rows at sources, then at destinations, [2 * num_nodes + 1]
     int32_t* row;                 // row at the near end, far node after far node, [num_edges]
     int32_t* edge_of_node;        // number of that edge, [num_edges]
     float* share;                 // of each edge in the mean of its destination, [num_edges]

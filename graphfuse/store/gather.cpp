@@ -18,7 +18,7 @@ struct Stretches {
     const int64_t* starts;         // first row in the shard's column of each node type, [num_node_types, num_stretches]
     const int64_t* rows;           // number of rows, [num_node_types, num_stretches]
     const int64_t* first_end;      // first number in the shard's edges, [num_stretches]
-    const int64_t* columns;        // addresses: of each shard its column of each node type, then its edges, [num_shards, num_node_types + 1]
+    const int64_t* columns;        // addresses of each shard's column of each node type, and of its edges, [num_shards, num_node_types + 1]
     const int64_t* row_bytes;      // of each node type in shards, [num_node_types]
     const int64_t* narrow;         // 1 where shards hold float16, [num_node_types]
     const int64_t* edge_counts;    // [num_edge_types, num_samples]
