@@ -69,20 +69,24 @@ class TorchvisionBackbone(ImageEncoder):
     def encode(self, pictures: "Sequence[Image]", boxes: Sequence[FloatArray]) -> list[FloatArray]:
         """Return one array [num_boxes, channels] per RGB picture; a picture's vectors do not depend on the other pictures."""
         device = usable(self.device)
-        network, layer = _load(self.model, self.weights, self.identity(), self.size, device), _probe(self.model, self.size)[0]
+        network, layer = _load(self.model, self.weights, self.identity(), device), _probe(self.model, self.size)[0]
         tiles = [square(picture, self.size) for picture in pictures]
-        alone = device.type == "cpu" and len(tiles) % BATCH["cpu"] > 0 and _same_alone(network, layer, self.size, torch.get_num_threads())
-        maps = batches(tiles, IMAGENET_MEAN, IMAGENET_STD, lambda pixels: _map(network, layer, pixels), device, alone=alone)
+        alone = device.type == "cpu" and len(tiles) % BATCH["cpu"] > 0 and _ready_alone(network, layer, self.size, torch.get_num_threads())
+        maps = batches(tiles, IMAGENET_MEAN, IMAGENET_STD, partial(_map, network, layer), device, alone=alone)
         return [pool_boxes(features, part) for features, part in zip(maps, boxes, strict=True)]
 
 
 @lru_cache(maxsize=1)
-def _same_alone(network: nn.Module, layer: str, size: int, _threads: int) -> bool:
-    """Return whether the network, on so many threads, gives a picture alone the same bits as in a batch.
+def _ready_alone(network: nn.Module, layer: str, size: int, _threads: int) -> bool:
+    """Return whether the network, on so many threads, gives a picture alone the same bits as in a batch; if so, make it ready for that.
 
-    Tried once, which takes sixteen pictures' time.
+    Tried once, when a picture first has to go alone, since it takes as long as thirty of them.
     """
-    return same_alone(lambda pixels: _map(network, layer, pixels), size)
+    run = partial(_map, network, layer)
+    if not same_alone(run, size):
+        return False
+    freeze_convolutions(network, run, noise(size))
+    return True
 
 
 @lru_cache(maxsize=8)
@@ -143,7 +147,7 @@ def _build(model: str) -> nn.Module:
 
 
 @lru_cache(maxsize=1)
-def _load(model: str, weights: str | None, identity: str, size: int, device: torch.device) -> nn.Module:
+def _load(model: str, weights: str | None, identity: str, device: torch.device) -> nn.Module:
     """Return the frozen network; `identity` makes a changed file a new one."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -160,10 +164,7 @@ def _load(model: str, weights: str | None, identity: str, size: int, device: tor
         lacking = [name for name in result.missing_keys if not name.startswith(HEADS)] + result.unexpected_keys
         if lacking:
             raise InputError(f"weights must fit {model} (got '{weights[-40:]}': {lacking[0]} does not). Name the model they belong to.")
-    network = network.requires_grad_(False).to(device).to(memory_format=torch.channels_last)
-    if device.type == "cpu":
-        freeze_convolutions(network, partial(_map, network, _probe(model, size)[0]), noise(size))
-    return network
+    return network.requires_grad_(False).to(device).to(memory_format=torch.channels_last)
 
 
 def _read_weights(model: str, weights: str) -> dict[str, Any]:
