@@ -38,7 +38,7 @@ bool ends_exist(const Relation& relation) {
 // Fill the arrays of a relay from its relations, and return the number of rows, or -1 if an edge ends at a node that is not there.
 extern "C" int64_t lay_out(const Relay& relay, const Relation* relations) {
     int64_t num_rows = 0, before = 0;
-    std::vector<int32_t> place, row_of_edge(relay.num_edges);
+    std::vector<int32_t> place;
     std::fill(relay.edges_of_node, relay.edges_of_node + 2 * relay.num_nodes + 1, 0);
     relay.edges_of_row[0] = 0;
     // 1. Relation after relation: rows, and the edges of each
