@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.nn import global_mean_pool
 
-from graphfuse.core.compiled import Kernels, has_compiler, use_kernels
+from graphfuse.core.compiled import Kernels, use_kernels
 from graphfuse.core.schema import GraphSchema
 from graphfuse.nn.memory import keep_freed_memory
 from graphfuse.nn.plan import EdgePlan
@@ -21,7 +21,6 @@ from graphfuse.nn.typed import TypedTable, project
 HIDDEN = 64
 LAYERS = 2
 CLASSES = 2
-COMPILES = has_compiler() and DEVICE.type == "cpu"
 FEW = 8
 """Samples whose gradients are compared in float32: among the values of many, some lie so near the bend of a rectifier that rounding puts
 them on its other side, in any of the networks, and gradients then differ by up to 1e-4."""

@@ -6,8 +6,9 @@ from functools import partial
 import torch
 from clock import race
 from device import moved
+from kernels import COMPILES, by_kernels
 from made import WORK, made_store
-from networks import COMPILES, FEW, HIDDEN, Network, OurNetwork, Step, check_same, exact, matrix_products
+from networks import FEW, HIDDEN, Network, OurNetwork, Step, check_same, exact, matrix_products
 from rows import Row
 from torch import nn
 from torch_geometric.nn import GATv2Conv, HeteroConv, HGTConv
@@ -37,26 +38,24 @@ def rows(quick: bool) -> Iterator[Row]:
             racing["compiled"] = partial(_turn, Step(networks(store.schema)[0], "compiled"), batches)
         found = race({**racing, "limits": matrix_products(ours, batches[0])}, seconds=1 if quick else 30, fewest=3 if quick else 5)
         limit = {"limits": found["limits"], "limit": "its matrix products", "goal_limit": 3.0}
-        for name, loops, floors in (("ours", "", (0.7, 1.5)), ("compiled", " with `train.kernels: compiled`", (1.2, 2.5))):
-            if name not in found:
-                continue
+        for ours_took, loops, floor in by_kernels(found, 0.7, 1.2):
             yield Row(
                 work=f"training step, attention per relation{loops}, batch of {size}",
-                ours=found[name],
+                ours=ours_took,
                 peer="`HeteroConv(GATv2Conv)`, same weights",
                 peers=found["peers"],
                 goal=2.5,
-                floor=floors[0],
+                floor=floor,
                 equal=f"logits and gradients of {FEW} samples to 1e-5" if loops else "logits and gradients to 1e-5, computed in float64",
                 **limit,
             )
             yield Row(
                 work=f"training step, attention per relation{loops}, batch of {size}",
-                ours=found[name],
+                ours=ours_took,
                 peer="`HGTConv` (another function: attention over all relations)",
                 peers=found["hgt"],
                 goal=8,
-                floor=floors[1],
+                floor=2 * floor,
                 equal="nothing: another function of the same graphs, width, heads and layers",
                 **limit,
             )

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 from clock import race
+from kernels import COMPILES, by_kernels
 from made import SHARD, WORK, made_store
-from networks import COMPILES
 from rows import Row
 from torch_geometric.data import Batch, HeteroData
 
@@ -49,19 +49,17 @@ def _rows(store: GraphStore, graphs: list[HeteroData], dtype: str, size: int, se
         "scattered": lambda number: scattered_copy(store, draws[number % DRAWS], targets),
     }
     found = race({**racing, **({"compiled": ours("compiled")} if COMPILES else {})}, seconds=seconds)
-    for name, loops in (("ours", ""), ("compiled", " with `train.kernels: compiled`")):
-        if name not in found:
-            continue
+    for ours_took, loops, floor in by_kernels(found, 8, 8):
         yield Row(
             work=f"batch of {size} mixed graphs from the store ({dtype}){loops}",
-            ours=found[name],
+            ours=ours_took,
             peer="`Batch.from_data_list`, list in memory",
             peers=found["peers"],
             limit="copying the same bytes",
             limits=found["limits"],
             goal=GOALS[size],
             goal_limit=3,
-            floor=8,
+            floor=floor,
             equal="x, edge_index, batch, ptr, y of every type",
             note=""
             if loops

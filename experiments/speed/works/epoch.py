@@ -5,8 +5,9 @@ from itertools import islice
 
 from clock import race
 from device import moved
+from kernels import COMPILES, by_kernels
 from made import WORK, made_store
-from networks import COMPILES, Network, Step
+from networks import Network, Step
 from rows import Row
 from torch_geometric.loader import DataLoader
 from works.mean_step import networks
@@ -45,12 +46,10 @@ def rows(quick: bool) -> Iterator[Row]:
     if COMPILES:
         racing["compiled"] = epoch(networks(store.schema)[0], "compiled")
     found = race(racing, seconds=2 if quick else 30)
-    for name, loops, floor in (("ours", "", 1.5), ("compiled", " with `train.kernels: compiled`", 2)):
-        if name not in found:
-            continue
+    for ours_took, loops, floor in by_kernels(found, 1.5, 2):
         yield Row(
             work=f"epoch of {num_samples:,} samples in batches of {BATCH}: load and step{loops}",
-            ours=found[name],
+            ours=ours_took,
             peer="`DataLoader` and `HeteroConv(SAGEConv)`",
             peers=found["peers"],
             goal=GOAL,

@@ -6,8 +6,9 @@ from functools import partial
 import torch
 from clock import race
 from device import moved
+from kernels import COMPILES, by_kernels
 from made import WORK, made_store
-from networks import COMPILES, FEW, HIDDEN, Network, OurNetwork, Step, check_same, exact, matrix_products
+from networks import FEW, HIDDEN, Network, OurNetwork, Step, check_same, exact, matrix_products
 from rows import Row
 from torch_geometric.nn import HeteroConv, SAGEConv
 
@@ -35,12 +36,10 @@ def rows(quick: bool) -> Iterator[Row]:
             steps["compiled"] = Step(networks(store.schema)[0], "compiled")
         racing = {name: partial(_turn, step, batches) for name, step in steps.items()}
         found = race({**racing, "limits": matrix_products(ours, batches[0])}, seconds=1 if quick else 20)
-        for name, loops, floor in (("ours", "", 1.2), ("compiled", " with `train.kernels: compiled`", 1.5)):
-            if name not in found:
-                continue
+        for ours_took, loops, floor in by_kernels(found, 1.2, 1.5):
             yield Row(
                 work=f"training step, mean per relation{loops}, batch of {size}",
-                ours=found[name],
+                ours=ours_took,
                 peer="`HeteroConv(SAGEConv)`, same weights",
                 peers=found["peers"],
                 limit="its matrix products",
