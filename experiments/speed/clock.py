@@ -1,6 +1,7 @@
 """Timing by turns: every contestant once per round, so that what disturbs one disturbs all."""
 
 import gc
+import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ class Times:
 def race(contestants: Mapping[str, Contestant], *, seconds: float, fewest: int = FEWEST_ROUNDS) -> dict[str, Times]:
     """Let contestants take turns for some seconds, and return each one's median times.
 
+    Their order is drawn anew for each round: what one leaves in the cache serves or hinders the next.
+
     Args:
         contestants: Work by name.
         seconds: How long the race lasts; the round begun last is finished.
@@ -42,8 +45,8 @@ def race(contestants: Mapping[str, Contestant], *, seconds: float, fewest: int =
             work(number)
     until, number = time.monotonic() + seconds, WARM_UP
     while number - WARM_UP < fewest or time.monotonic() < until:
-        for name, work in contestants.items():
-            found[name].append(clocked(work, number))
+        for name in random.Random(number).sample(list(contestants), len(contestants)):
+            found[name].append(clocked(contestants[name], number))
         number += 1
     return {name: times(spent) for name, spent in found.items()}
 
