@@ -153,6 +153,12 @@ def _run(command: Sequence[str]) -> bytes:
     return done.stdout
 
 
+def call(loops: ctypes.CDLL, name: str, shared: ctypes.Structure, *arguments: "Numbers | int | None") -> None:
+    """Call one of the loops with what all their calls share, by reference, and what this one is given: whole numbers, or where numbers lie."""
+    plain = (ctypes.c_int64(each) if isinstance(each, int) else address(each) for each in arguments)
+    getattr(loops, name)(ctypes.byref(shared), *plain)
+
+
 def address(numbers: Numbers | None) -> ctypes.c_void_p:
     """Return where numbers lie, or a null pointer."""
     if numbers is None:

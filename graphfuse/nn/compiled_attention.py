@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from graphfuse.core.compiled import address, library
+from graphfuse.core.compiled import address, call, library
 from graphfuse.nn.groups import add_up
 from graphfuse.nn.plan import EdgePlan
 from graphfuse.nn.weights import LARGEST_EXPONENT
@@ -79,9 +79,7 @@ class _Loops:
 
     def __call__(self, name: str, nodes: slice, *arguments: Tensor | int | None) -> None:
         """Call one of the loops for a block of nodes."""
-        numbers = (nodes.start, nodes.stop, self.threads)
-        plain = (ctypes.c_int64(each) if isinstance(each, int) else address(each) for each in (*numbers, *arguments))
-        getattr(self._library, name)(ctypes.byref(self._shared), *plain)
+        call(self._library, name, self._shared, nodes.start, nodes.stop, self.threads, *arguments)
 
     def product(self, edges: slice, nodes: slice, mix: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Return `key * query` of every edge of a block, and the product term, [n, channels] each."""

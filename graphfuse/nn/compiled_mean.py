@@ -18,7 +18,7 @@ from scipy.linalg import cython_blas
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from graphfuse.core.compiled import Numbers, address, addresses, library
+from graphfuse.core.compiled import Numbers, address, addresses, call, library
 from graphfuse.nn.compiled_relay import CompiledRelay
 from graphfuse.nn.typed import TypedTable
 
@@ -101,7 +101,7 @@ class _Loops:
 
     def __call__(self, name: str, *arguments: Numbers) -> None:
         """Call one of the loops."""
-        getattr(self._library, name)(ctypes.byref(self._shared), *(address(each) for each in arguments))
+        call(self._library, name, self._shared, *arguments)
 
 
 class _CompiledMean(torch.autograd.Function):

@@ -19,7 +19,7 @@ class _Layout(ctypes.Structure):
     """`Relay` of relay.h."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("num_relations", "num_nodes", "num_edges")),
+        *((name, ctypes.c_int64) for name in ("num_relations", "num_nodes")),
         *((name, ctypes.c_void_p) for name in ("at_destination", "rows", "near", "edges_of_row", "far", "edge")),
         *((name, ctypes.c_void_p) for name in ("edges_of_node", "row", "edge_of_node", "share")),
     )
@@ -52,7 +52,7 @@ class CompiledRelay:
         self._arrays = torch.split(torch.empty(sum(sizes), dtype=torch.int32), sizes)
         self.share = torch.empty(num_edges)
         """Share of every edge in the mean of its destination, [num_edges]."""
-        self.layout = _Layout(len(edges), num_all, num_edges, *(address(each) for each in (*self._arrays, self.share)))
+        self.layout = _Layout(len(edges), num_all, *(address(each) for each in (*self._arrays, self.share)))
         """What the loops read."""
         # `Relation` of relay.cpp: edges, nodes of both types, first of them, sources, destinations
         relations = array("q")

@@ -191,8 +191,9 @@ extern "C" void forward(const Edges& edges, int64_t first, int64_t last, int64_t
 // Add up the gradients of a block, all but those that pass through the pairs.
 //
 // gradient [num_nodes, CHANNELS] of what nodes receive. of_source: [num_source_slots, stride] with one thread; with several,
-// which may share a source, [num_edges, stride]. of_destination like destination, and cleared here; of_attention [threads, num_relations, CHANNELS],
-// of_score [num_edges, HEADS], of_weight [num_edges] or null, of_product [block, CHANNELS] (before the rectifier) or null.
+// which may share a source, [num_edges, stride]. of_destination like destination, and cleared here; of_attention
+// [threads, num_relations, CHANNELS], of_score [num_edges, HEADS], of_weight [num_edges] or null, of_product [block, CHANNELS]
+// (before the rectifier) or null.
 extern "C" void backward(const Edges& edges, int64_t first, int64_t last, int64_t threads, const float* product, const float* gradient,
                          int64_t num_relations, float* of_source, float* of_destination, float* of_attention, float* of_score,
                          float* of_weight, float* of_product) {

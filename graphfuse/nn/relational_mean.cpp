@@ -72,8 +72,8 @@ inline void gather(const float* table, const int32_t* rows, const int32_t* edges
 }
 
 // Return the rows of the near nodes of a block: where they lie if they lie side by side, else copied.
-template <int64_t CHANNELS, typename Table>
-inline Table* nodes_of(const int32_t* near, int64_t rows, Table* table, float* copies) {
+template <int64_t CHANNELS>
+inline const float* nodes_of(const int32_t* near, int64_t rows, const float* table, float* copies) {
     if (near[rows - 1] - near[0] == rows - 1) return table + near[0] * CHANNELS;
     for (int64_t row = 0; row < rows; ++row)
         for (int64_t c = 0; c < CHANNELS; ++c) copies[row * CHANNELS + c] = table[near[row] * CHANNELS + c];

@@ -8,7 +8,6 @@
 struct Relay {
     int64_t num_relations;
     int64_t num_nodes;            // of all types
-    int64_t num_edges;            // of all relations, which stand one after the other
     int32_t* at_destination;      // 1 where a relation's rows stand at destinations, else 0, [num_relations]
     int32_t* rows;                // first row of each relation, and the end, [num_relations + 1]
     int32_t* near;                // node of each row, ascending within a relation, [num_rows]

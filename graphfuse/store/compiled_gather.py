@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphfuse.core.compiled import address, library
+from graphfuse.core.compiled import address, call, library
 from graphfuse.core.ragged import exclusive_sums
 from graphfuse.core.tables import IntArray
 from graphfuse.store.buffers import Allocate
@@ -85,4 +85,4 @@ class _Loops:
 
     def __call__(self, name: str, out: IntArray) -> None:
         """Call one of the loops."""
-        getattr(self._library, name)(ctypes.byref(self._shared), address(out))
+        call(self._library, name, self._shared, out)
