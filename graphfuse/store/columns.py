@@ -1,5 +1,6 @@
 """The columns of one shard, memory-mapped."""
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,19 +49,24 @@ class Shard:
     """What has to be checked before it is used; None where nothing has."""
 
     @cached_property
-    def addresses(self) -> IntArray:
-        """Where the column of each node type and the edges lie in memory, for loops that know nothing else.  [num_node_types + 1]."""
-        assert all(column.flags.c_contiguous for column in self._columns)
-        return np.array([column.__array_interface__["data"][0] for column in self._columns], dtype=np.int64)
+    def columns(self) -> list[tuple[int, npt.NDArray[Any]]]:
+        """Each column but the edges, and the number of the type that has a row for each of its rows; samples are the last type."""
+        weights = [(len(self.nodes) + number, column) for number, column in self.weights.items()]
+        return [*enumerate(self.nodes), *weights, *([] if self.y is None else [(self.pointers.shape[1], self.y)])]
 
     @cached_property
-    def lengths(self) -> IntArray:
-        """How long they are.  [num_node_types + 1]."""
-        return np.array([len(column) for column in self._columns])
+    def kinds(self) -> IntArray:
+        """Of each of these columns the type, the bytes of a row, and whether it holds float16.  [3, num_columns]."""
+        columns = [array for _, array in self.columns]
+        row_bytes = [array.itemsize * math.prod(array.shape[1:]) for array in columns]
+        return np.array([[kind for kind, _ in self.columns], row_bytes, [array.dtype == np.float16 for array in columns]], dtype=np.int64)
 
-    @property
-    def _columns(self) -> list[npt.NDArray[Any]]:
-        return [*self.nodes, self.edges]
+    @cached_property
+    def memory(self) -> IntArray:
+        """Where pointers, edges and these columns lie in memory, and how many bytes they take.  [2, 2 + num_columns]."""
+        arrays: list[npt.NDArray[Any]] = [self.pointers, self.edges, *(array for _, array in self.columns)]
+        assert all(array.flags.c_contiguous for array in arrays)
+        return np.array([[array.__array_interface__["data"][0] for array in arrays], [array.nbytes for array in arrays]], dtype=np.int64)
 
 
 def open_shard(

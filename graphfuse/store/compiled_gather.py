@@ -1,88 +1,100 @@
-"""The nodes and edges of a batch by compiled loops, to the same bits as by numpy and torch."""
+"""The columns of a batch by compiled loops, to the same bits as by numpy and torch."""
 
 import ctypes
-import math
-from itertools import pairwise
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import torch
+from torch import Tensor
 
-from graphfuse.core.compiled import address, call, library
-from graphfuse.core.ragged import exclusive_sums
+from graphfuse.core.compiled import Numbers, address, addresses, call, library
 from graphfuse.core.tables import IntArray
 from graphfuse.store.buffers import Allocate
-from graphfuse.store.stretches import Stretches
+from graphfuse.store.columns import Shard
+from graphfuse.store.gathered import Columns
 
 SOURCE = Path(__file__).with_name("gather.cpp")
-Array = npt.NDArray[Any]
 
 
-class _Stretches(ctypes.Structure):
-    """`Stretches` of gather.cpp."""
-
-    _fields_ = (
-        *((name, ctypes.c_int64) for name in ("num_stretches", "num_samples", "num_node_types", "num_edge_types")),
-        *((name, ctypes.c_void_p) for name in ("shard", "samples", "starts", "rows", "first_end", "columns", "row_bytes", "narrow")),
-        *((name, ctypes.c_void_p) for name in ("edge_counts", "node_pointers", "ends")),
-    )
-
-
-def nodes_and_edges(found: Stretches, ends: IntArray, allocate: Allocate) -> tuple[list[Array], list[IntArray]]:
-    """Return the column of each node type, features as float32, and the edges of each edge type, [2, num_edges].
-
-    Args:
-        found: Where the samples lie.
-        ends: Number of the source and of the destination node type per edge type.  [2, num_edge_types]
-        allocate: Gives the memory for features.
+def gather(shards: Sequence[Shard], shard_of: IntArray, local: IntArray, ends: IntArray, allocate: Allocate) -> Columns:
+    """Gather samples in the order asked for, as `gather.gather` does.
 
     Raises:
         ConfigError: If the loops have to be compiled and cannot be.
-        IndexError: If a stretch does not lie in its shard.
+        IndexError: If a sample does not lie in its shard.
     """
-    _check(found)
-    loops, shapes = _Loops(found, ends), found.node_shapes
-    features = iter(allocate([shape for shape in shapes if len(shape) == 2]))
-    nodes = [next(features) if len(shape) == 2 else np.empty(shape, np.int64) for shape in shapes]
-    loops("take_nodes", np.array([array.__array_interface__["data"][0] for array in nodes]))
-    bounds = exclusive_sums(2 * found.edge_counts.sum(axis=1)).tolist()
-    index = np.empty(bounds[-1], dtype=np.int64)
-    loops("take_edges", index)
-    return nodes, [index[start:stop].reshape(2, -1) for start, stop in pairwise(bounds)]
-
-
-def _check(found: Stretches) -> None:
-    """Check that stretches lie in their shards, which the loops rely on."""
-    lengths = np.stack([shard.lengths for shard in found.shards])[found.shard].T  # [num_node_types + 1, num_stretches]
-    stops = np.vstack([found.stops[: len(found.node_counts)], found.ends[1]])
-    if (found.starts < 0).any() or (stops > lengths).any() or min(found.node_counts.min(), found.edge_counts.min(initial=0)) < 0:
+    types = len(shards[0].nodes)
+    last = types + ends.shape[1]
+    starts, counts = torch.empty((2, last + 1, len(local)), dtype=torch.int64)
+    pointers = torch.empty((types, len(local) + 1), dtype=torch.int64)
+    rows = np.empty(last + 1, dtype=np.int64)
+    loops = _Loops(shards, shard_of, local, ends, starts, counts, pointers, rows)
+    if not loops.find():
         raise IndexError(
             "A sample's pointers must ascend and lie in its shard (they do not: the store is damaged, and was opened unchecked)."
         )
+    sizes = rows.tolist()
+    taken = _memory(shards[0], sizes, allocate)
+    whole = torch.empty(sum(sizes[:types]) + 2 * sum(sizes[types:last]), dtype=torch.int64)
+    parts = torch.split(whole, [*sizes[:types], *(2 * size for size in sizes[types:last])])
+    loops.take(taken, whole)
+    rest = iter(taken[types:])
+    return Columns(
+        node_counts=counts[:types],
+        node_pointers=pointers.unbind(),
+        owners=parts[:types],
+        nodes=taken[:types],
+        edge_counts=counts[types:last],
+        edges=[part.view(2, -1) for part in parts[types:]],
+        weights={number: next(rest) for number in shards[0].weights},
+        y=next(rest, None),
+    )
+
+
+def _memory(shard: Shard, sizes: Sequence[int], allocate: Allocate) -> list[Tensor]:
+    """Return memory for each column of a batch, of as many rows as its type has; features are float32."""
+    shapes = [(sizes[kind], *array.shape[1:]) for kind, array in shard.columns]
+    types = len(shard.nodes)
+    features = iter(allocate([shape for shape in shapes[:types] if len(shape) == 2]))
+    return [
+        torch.from_numpy(next(features) if kind < types and len(shape) == 2 else np.empty(shape, dtype=array.dtype))
+        for shape, (kind, array) in zip(shapes, shard.columns, strict=True)
+    ]
+
+
+class _Batch(ctypes.Structure):
+    """`Batch` of gather.cpp."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("num_samples", "num_node_types", "num_edge_types", "num_columns")),
+        *((name, ctypes.c_void_p) for name in ("shard", "local", "memory", "ends", "kinds", "starts", "counts", "node_pointers", "rows")),
+    )
 
 
 class _Loops:
-    """The loops over the stretches of a batch, with what both their calls share.
+    """The loops, with what both share.
 
     Args:
-        found: Where the samples lie.
+        shards: The shards that occur.
+        shard_of: Each sample's position in `shards`.  [batch_size]
+        local: Each sample's position in its shard.  [batch_size]
         ends: Number of the source and of the destination node type per edge type.  [2, num_edge_types]
+        found: Where to write first rows, numbers of rows, node pointers, and the sums of the numbers.
     """
 
-    def __init__(self, found: Stretches, ends: IntArray) -> None:
-        types, nodes = len(found.node_counts), found.shards[0].nodes
-        starts, stops = found.starts[:types], found.stops[:types]
-        table = np.stack([shard.addresses for shard in found.shards])
-        row_bytes = np.array([column.itemsize * math.prod(column.shape[1:]) for column in nodes])
-        narrow = np.array([column.dtype == np.float16 for column in nodes], dtype=np.int64)
-        arrays = [found.shard, found.samples, starts, stops - starts, found.ends[0], table, row_bytes, narrow]
+    def __init__(self, shards: Sequence[Shard], shard_of: IntArray, local: IntArray, ends: IntArray, *found: Numbers) -> None:
         # kept, since the loops only know addresses
-        self._kept = list(map(np.ascontiguousarray, [*arrays, found.edge_counts, found.node_pointers, ends]))
-        counts = (len(found.shard), found.node_counts.shape[1], types, len(found.edge_counts))
-        self._shared = _Stretches(*counts, *map(address, self._kept))
+        self._kept = shard_of, local, np.stack([shard.memory for shard in shards]), ends, shards[0].kinds, *found
+        counts = (len(local), len(shards[0].nodes), ends.shape[1], len(shards[0].columns))
+        self._shared = _Batch(*counts, *map(address, self._kept))
         self._library = library(SOURCE)
 
-    def __call__(self, name: str, out: IntArray) -> None:
-        """Call one of the loops."""
-        call(self._library, name, self._shared, out)
+    def find(self) -> bool:
+        """Write where samples lie, and return whether all do."""
+        self._library.find.restype = ctypes.c_int64
+        return bool(self._library.find(ctypes.byref(self._shared)))
+
+    def take(self, columns: Sequence[Tensor], rest: Tensor) -> None:
+        """Write columns, and after each other the sample of each node and the edges."""
+        call(self._library, "take", self._shared, addresses(columns), rest)

@@ -19,7 +19,8 @@ from graphfuse.store.batching import in_order, shard_windows, shuffled
 from graphfuse.store.buffers import Allocate, Buffers, allocate_arrays
 from graphfuse.store.columns import Shard, open_entities, open_shard
 from graphfuse.store.frames import read_frame
-from graphfuse.store.gather import Columns, gather
+from graphfuse.store.gather import gather
+from graphfuse.store.gathered import Columns
 from graphfuse.store.index import read_index
 from graphfuse.store.integrity import check_digests, verified
 from graphfuse.store.layout import QUARANTINE, SAMPLES, edge_ends, shard_file, state_file, units_file
@@ -191,13 +192,12 @@ class GraphStore:
         asked = np.asarray(indices)
         if asked.dtype == bool and asked.shape == (len(self),):
             asked = np.flatnonzero(asked)
-        if asked.ndim != 1 or not len(asked) or not np.issubdtype(asked.dtype, np.integer):
+        if asked.ndim != 1 or not len(asked) or asked.dtype.kind not in "iu":
             raise InputError(
                 f"Samples are named by a list of at least one whole number, or a mask over the store (got {str(indices)[:40]})."
             )
-        wrong = asked[(asked < 0) | (asked >= len(self))]
-        if len(wrong):
-            raise InputError(f"Samples are numbered 0 to {len(self) - 1} (got {wrong[0]}).")
+        if asked.min() < 0 or asked.max() >= len(self):
+            raise InputError(f"Samples are numbered 0 to {len(self) - 1} (got {asked[(asked < 0) | (asked >= len(self))][0]}).")
         return asked.astype(np.int64)
 
     def _batch(self, positions: IntArray) -> Batch:
@@ -206,7 +206,8 @@ class GraphStore:
     def _columns(self, positions: IntArray, allocate: Allocate = allocate_arrays) -> Columns:
         number = np.searchsorted(self._starts, positions, side="right") - 1
         local = positions - self._starts[number]
-        occurring, shard_of = np.unique(number, return_inverse=True)
+        occurring = np.flatnonzero(np.bincount(number))
+        shard_of = np.searchsorted(occurring, number)
         shards = self._shards(occurring.tolist())
         for place, shard in enumerate(shards):
             if shard.blocks is not None and not shard.blocks.all_known:

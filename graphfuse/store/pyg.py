@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
@@ -15,7 +14,7 @@ from torch_geometric.data.storage import BaseStorage, EdgeStorage, NodeStorage
 from graphfuse.core.ragged import exclusive_sums
 from graphfuse.core.schema import EdgeType, GraphSchema
 from graphfuse.core.tables import IntArray
-from graphfuse.store.gather import Columns
+from graphfuse.store.gathered import Columns
 
 HETERO_BATCH = type(Batch(_base_cls=HeteroData))
 """PyG's `HeteroDataBatch`; PyG itself makes a metaclass per batch to find it."""
@@ -34,13 +33,10 @@ def to_batch(columns: Columns, positions: IntArray, schema: GraphSchema, entitie
         entities: Features of shared node types.
     """
     batch = type.__call__(HETERO_BATCH)
-    counts = columns.node_counts
-    owners = np.repeat(np.tile(np.arange(len(positions)), len(counts)), counts.ravel())
-    end = 0
-    for number, attributes in enumerate(_node_attributes(columns, schema, entities)):
-        start, end = end, end + len(columns.nodes[number])
-        attributes |= {"batch": torch.from_numpy(owners[start:end]), "ptr": torch.from_numpy(columns.node_pointers[number])}
-        _add(batch._node_store_dict, NodeStorage, batch, schema.node_types[number], attributes)
+    types = zip(schema.node_types, _node_attributes(columns, schema, entities), columns.owners, columns.node_pointers, strict=True)
+    for node_type, attributes, owners, pointers in types:
+        attributes |= {"batch": owners, "ptr": pointers}
+        _add(batch._node_store_dict, NodeStorage, batch, node_type, attributes)
     _fill(batch, columns, positions, schema)
     of_graph = list(batch._global_store.keys())
     batch._num_graphs = len(positions)
@@ -85,7 +81,7 @@ class Bookkeeping(Mapping[Any, Any]):
         return self._all_increments() if self._increments else self._all_slices()
 
     def _all_slices(self) -> dict[Any, Any]:
-        nodes, edges = (torch.from_numpy(exclusive_sums(counts)) for counts in self._counts)
+        nodes, edges = (torch.from_numpy(exclusive_sums(counts.numpy())) for counts in self._counts)
         value: dict[Any, Any] = {name: torch.arange(self._counts[0].shape[1] + 1) for name in self._graph_attributes}
         for number, node_type in enumerate(self._schema.node_types):
             value[node_type] = dict.fromkeys(self._node_names(node_type), nodes[number])
@@ -96,7 +92,7 @@ class Bookkeeping(Mapping[Any, Any]):
     def _all_increments(self) -> dict[Any, Any]:
         size = self._counts[0].shape[1]
         none = torch.zeros(size, dtype=torch.int64)
-        before = torch.from_numpy(exclusive_sums(self._counts[0])[:, :-1])
+        before = torch.from_numpy(exclusive_sums(self._counts[0].numpy())[:, :-1])
         value: dict[Any, Any] = dict.fromkeys(self._graph_attributes, none)
         for node_type in self._schema.node_types:
             value[node_type] = dict.fromkeys(self._node_names(node_type), none)
@@ -117,20 +113,20 @@ class Bookkeeping(Mapping[Any, Any]):
 def _node_attributes(columns: Columns, schema: GraphSchema, entities: Entities) -> Iterator[dict[str, Tensor]]:
     for node_type, column in zip(schema.node_types, columns.nodes, strict=True):
         if node_type in schema.entity_types:
-            yield {"x": torch.from_numpy(entities[node_type].take(column, axis=0, mode="clip")).float(), "entity": torch.from_numpy(column)}
+            yield {"x": torch.from_numpy(entities[node_type].take(column.numpy(), axis=0, mode="clip")).float(), "entity": column}
         else:
-            yield {"x": torch.from_numpy(column)}
+            yield {"x": column}
 
 
 def _fill(data: HeteroData, columns: Columns, positions: IntArray, schema: GraphSchema) -> None:
     """Set edges and what belongs to the sample as a whole."""
     for number, edge_type in enumerate(schema.edge_types):
-        attributes = {"edge_index": torch.from_numpy(columns.edges[number])}
+        attributes = {"edge_index": columns.edges[number]}
         if number in columns.weights:
-            attributes["edge_weight"] = torch.from_numpy(columns.weights[number])
+            attributes["edge_weight"] = columns.weights[number]
         _add(data._edge_store_dict, EdgeStorage, data, edge_type, attributes)
     if columns.y is not None:
-        data.y = torch.from_numpy(columns.y)
+        data.y = columns.y
     data.position = torch.from_numpy(positions)
 
 

@@ -38,7 +38,7 @@ def test_every_number_of_float16_is_widened_exactly(tmp_path):
     whole = replace(shard, pointers=pointers, nodes=nodes, edges=shard.edges[:0], weights={}, y=None)
     with use_kernels("compiled"):
         (found, *_) = gather([whole], np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), edge_ends(SCHEMA)).nodes
-    expected = every.astype(np.float32)
+    found, expected = found.numpy(), every.astype(np.float32)
     number = ~np.isnan(expected)
     assert np.array_equal(found[number, 0].view(np.uint32), expected[number].view(np.uint32))
     assert np.isnan(found[~number]).all()
@@ -54,6 +54,28 @@ def test_pointers_that_lead_out_of_a_shard_are_refused(tmp_path, row, value):
         damaged = replace(shard, pointers=pointers)
         with use_kernels("compiled"), pytest.raises(IndexError, match="opened unchecked"):
             gather([damaged], np.zeros(2, dtype=np.int64), np.arange(2), edge_ends(SCHEMA))
+
+
+@pytest.mark.parametrize("local", [-1, len(FULL)])
+def test_samples_that_a_shard_does_not_have_are_refused(tmp_path, local):
+    shard = open_store(toy_store(tmp_path, FULL))._shard(0)
+    with use_kernels("compiled"), pytest.raises(IndexError, match="lie in its shard"):
+        gather([shard], np.zeros(1, dtype=np.int64), np.array([local]), edge_ends(SCHEMA))
+
+
+def test_columns_shorter_than_their_pointers_say_are_refused(tmp_path):
+    shard = open_store(toy_store(tmp_path, FULL))._shard(0)
+    last = np.array([len(shard.pointers) - 2])
+    short = {
+        "nodes": [column[:-1] for column in shard.nodes],
+        "edges": shard.edges[:-2],
+        "weights": {number: column[:-1] for number, column in shard.weights.items()},
+        "y": shard.y[:-1],
+    }
+    assert short["weights"]
+    for name, columns in short.items():
+        with use_kernels("compiled"), pytest.raises(IndexError, match="lie in its shard"):
+            gather([replace(shard, **{name: columns})], np.zeros(1, dtype=np.int64), last, edge_ends(SCHEMA))
 
 
 def test_nothing_is_compiled_unless_asked_for(tmp_path, monkeypatch):
