@@ -32,6 +32,7 @@ WORKS = (
     "opening",
     "larger_than_memory",
     "mean_step",
+    "gated_step",
     "attention_step",
     "pieces",
     "epoch",

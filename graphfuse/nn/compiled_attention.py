@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from graphfuse.core.compiled import address, call, library
-from graphfuse.nn.groups import add_up
+from graphfuse.nn.compiled_edges import EdgeLoops, Edges
 from graphfuse.nn.plan import EdgePlan
 from graphfuse.nn.weights import LARGEST_EXPONENT
 
@@ -32,60 +31,41 @@ def attend(tensors: Sequence[Tensor | None], plan: EdgePlan, *, across_relations
     return cast("tuple[Tensor, Tensor]", _CompiledAttention.apply(*tensors, plan, across_relations, slope))
 
 
-class _Shared(ctypes.Structure):
-    """`Edges` of edge_attention.cpp."""
+class _Attention(Edges):
+    """`Attention` of edge_attention.cpp."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("stride", "across_relations", "num_edges", "num_slots")),
+        ("across_relations", ctypes.c_int64),
         *((name, ctypes.c_float) for name in ("slope", "largest_exponent")),
-        *((name, ctypes.c_void_p) for name in ("source", "destination", "attention", "product_score", "weight")),
-        *((name, ctypes.c_void_p) for name in ("from", "to", "relation", "nodes", "share", "unit")),
+        *((name, ctypes.c_void_p) for name in ("attention", "product_score", "weight", "relation", "share", "unit")),
     )
 
 
-class _Loops:
-    """The loops over the edges of a plan, with what all their calls share.
+def _loops(
+    tensors: Sequence[Tensor], weight: Tensor | None, share: Tensor, unit: Tensor | None, plan: EdgePlan, across: bool, slope: float
+) -> EdgeLoops:
+    """Return the loops.
 
     Args:
         tensors: Source, destination, attention, mix, bias, product_score as `edge_attention` takes them.
         weight: Weight of every sorted edge, or None.
         share: Share of every sorted edge, [num_edges, heads].
         unit: Share of a weight of 1, or None.
+        plan: Where edges find their slots.
+        across: One softmax per node.
+        slope: Of the leaky rectifier.
     """
+    source, destination, attention, _, _, product_score = tensors
+    own = (int(across), slope, LARGEST_EXPONENT, attention, product_score, weight, plan.by_destination.relation, share, unit)
+    heads, width = attention.shape[1:]
+    return EdgeLoops(SOURCE, _Attention, source, destination, plan, own, HEADS=heads, CHANNELS=heads * width)
 
-    def __init__(
-        self,
-        tensors: Sequence[Tensor],
-        weight: Tensor | None,
-        share: Tensor,
-        unit: Tensor | None,
-        plan: EdgePlan,
-        across: bool,
-        slope: float,
-    ) -> None:
-        source, destination, attention, mix, _, product_score = tensors
-        by = plan.by_destination
-        ends = (by.sources.index, by.slot, by.relation, plan.node.offsets)
-        # kept, since the loops only know addresses
-        self._kept = [source, destination, attention, product_score, weight, *ends, share, unit]
-        self._shared = _Shared(
-            source.size(1), across, share.size(0), destination.size(0), slope, LARGEST_EXPONENT, *(address(each) for each in self._kept)
-        )
-        self._library = library(SOURCE, HEADS=attention.size(1), CHANNELS=attention.size(1) * attention.size(2))
-        self.threads = torch.get_num_threads()
-        everything = [(slice(0, share.size(0)), slice(0, plan.node.num_groups))]
-        self.blocks = everything if mix is None else [(block.edges, block.nodes) for block in by.blocks]
-        """Edges and nodes that go at once: all, but for what torch has to multiply in between."""
 
-    def __call__(self, name: str, nodes: slice, *arguments: Tensor | int | None) -> None:
-        """Call one of the loops for a block of nodes."""
-        call(self._library, name, self._shared, nodes.start, nodes.stop, self.threads, *arguments)
-
-    def product(self, edges: slice, nodes: slice, mix: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """Return `key * query` of every edge of a block, and the product term, [n, channels] each."""
-        pairs = mix.new_empty(edges.stop - edges.start, mix.size(1))
-        self("pair", nodes, pairs)
-        return pairs, torch.addmm(bias, pairs, mix.t()).relu_()
+def _blocks(plan: EdgePlan, mix: Tensor | None) -> list[tuple[slice, slice]]:
+    """Return edges and nodes that go at once: all, but for what torch has to multiply in between."""
+    if mix is None:
+        return [(slice(0, sum(plan.sizes)), slice(0, plan.node.num_groups))]
+    return [(block.edges, block.nodes) for block in plan.by_destination.blocks]
 
 
 class _CompiledAttention(torch.autograd.Function):
@@ -100,8 +80,8 @@ class _CompiledAttention(torch.autograd.Function):
         out = tensors[0].new_empty(plan.node.num_groups, heads * width)
         if mix is not None:  # blocks may leave out nodes without edges
             out.zero_()
-        loops = _Loops(tensors, ordered, share, unit, plan, across, slope)
-        for edges, nodes in loops.blocks:
+        loops = _loops(tensors, ordered, share, unit, plan, across, slope)
+        for edges, nodes in _blocks(plan, mix):
             product = None if mix is None else loops.product(edges, nodes, mix, bias)[1]
             loops("forward", nodes, product, out)
         ctx.plan, ctx.across, ctx.slope = plan, across, slope
@@ -113,18 +93,13 @@ class _CompiledAttention(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         *tensors, ordered, share, unit = ctx.saved_tensors
-        source, destination, attention, mix, bias, score = tensors
-        by = ctx.plan.by_destination
-        loops = _Loops(tensors, ordered, share, unit, ctx.plan, ctx.across, ctx.slope)
-        gradient, alone = gradient.contiguous(), loops.threads == 1
-        # threads may meet at a source, so each edge then has a row of its own
-        of_source = torch.zeros_like(source) if alone else source.new_zeros(share.size(0), source.size(1))
-        # the loops clear rows of destinations as they come to them
-        of_destination = torch.empty_like(destination) if share.size(0) else torch.zeros_like(destination)
+        _, _, attention, mix, bias, score = tensors
+        loops, gradient = _loops(tensors, ordered, share, unit, ctx.plan, ctx.across, ctx.slope), gradient.contiguous()
+        of_source, of_destination = loops.gradients()
         of_attention = attention.new_zeros(loops.threads, *attention.shape)
         of_product_term: list[Any] = [None if each is None else torch.zeros_like(each) for each in (mix, bias, score)]
         of_score, of_weight = torch.empty_like(share), None if unit is None else share.new_empty(share.size(0))
-        for edges, nodes in loops.blocks:
+        for edges, nodes in _blocks(ctx.plan, mix):
             found = (gradient, attention.size(0), of_source, of_destination, of_attention, of_score, of_weight)
             if mix is None:
                 loops("backward", nodes, None, *found, None)
@@ -137,6 +112,5 @@ class _CompiledAttention(torch.autograd.Function):
             of_bias.add_(of_product.sum(dim=0))
             of_product_score.addmm_(of_score[edges].t(), product)
             loops("backward_pair", nodes, of_product @ mix, of_source, of_destination)
-        of_source = of_source if alone else add_up(of_source, by.sources)
-        of_weight = None if of_weight is None else by.in_plan_order(of_weight)
-        return of_source, of_destination, of_attention.sum(dim=0), *of_product_term, of_weight, None, None, None
+        of_weight = None if of_weight is None else ctx.plan.by_destination.in_plan_order(of_weight)
+        return loops.of_source(of_source), of_destination, of_attention.sum(dim=0), *of_product_term, of_weight, None, None, None

@@ -13,6 +13,7 @@ from graphfuse.core.errors import ConfigError
 from graphfuse.core.tables import IntArray
 
 SOURCE = Path(__file__).with_name("relay.cpp")
+NO_SUCH_NODE = "Edges must end at nodes of their types (some are numbered below 0 or beyond the last node)."
 
 
 class _Layout(ctypes.Structure):
@@ -64,4 +65,4 @@ class CompiledRelay:
         self.num_rows = int(lay_out(ctypes.byref(self.layout), address(relations)))
         """Relay rows of all relations."""
         if self.num_rows < 0:
-            raise IndexError("Edges must end at nodes of their types (some are numbered below 0 or beyond the last node).")
+            raise IndexError(NO_SUCH_NODE)

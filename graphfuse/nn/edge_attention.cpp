@@ -1,63 +1,39 @@
 // Attention over edges, forward and gradient: the loops of edge_attention.py without a tensor per step.
 //
 // Compiled once per HEADS, CHANNELS (all heads together) and machine, and called with plain pointers to contiguous arrays.
-// Edges are sorted by destination slot, so those of a node stand together, and in it those of each slot. A block is a range of
-// nodes [first, last), and arrays "of the block" begin with its first edge. Each node belongs to one thread, which goes through
-// its edges in order: results do not depend on how threads are scheduled.
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 
-#include "threads.h"
+#include "edges.h"
 
 namespace {
 
 constexpr int64_t WIDTH = CHANNELS / HEADS;
-constexpr int64_t AHEAD = 8;  // edges by which rows are fetched before they are needed
-constexpr int64_t LINE = 16;  // floats in a line of the cache
 constexpr float NOTHING = -std::numeric_limits<float>::infinity();
 
 }  // namespace
 
-// What does not change from block to block.  `stride` is CHANNELS, or twice as many where keys and queries stand behind
-struct Edges {
-    int64_t stride;
+// What does not change from block to block.
+struct Attention : Edges {
     int64_t across_relations;    // 1: all edges of a node compete; 0: those of a slot
-    int64_t num_edges;
-    int64_t num_slots;           // of destinations
     float slope;                 // of the leaky rectifier
     float largest_exponent;      // bound for edges of weight 0, which do not count for the largest score
-    const float* source;         // [num_source_slots, stride]
-    const float* destination;    // [num_destination_slots, stride]
     const float* attention;      // [num_relations, CHANNELS]
     const float* product_score;  // [HEADS, CHANNELS], or null without a product
     const float* weight;         // [num_edges], or null
-    const int64_t* from;         // source slot, [num_edges]
-    const int64_t* to;           // destination slot, [num_edges]
     const int64_t* relation;     // [num_edges]
-    const int64_t* nodes;        // first edge of each node, [num_nodes + 1]
     float* share;                // [num_edges, HEADS]
     float* unit;                 // share that an edge would have if its weight alone were 1, [num_edges, HEADS], or null
 };
 
 namespace {
 
-// Call work(first node, end, number of the thread) for parts of a range with about as many edges each.
-template <typename Work>
-void in_parts(const Edges& edges, int64_t first, int64_t last, int64_t threads, Work work) {
-    const int64_t begin = edges.nodes[first], count = edges.nodes[last] - begin;
-    const auto bound = [&](int64_t part) {
-        if (part == threads) return last;
-        return int64_t(std::lower_bound(edges.nodes + first, edges.nodes + last, begin + count * part / threads) - edges.nodes);
-    };
-    in_threads(threads, [&](int64_t number) { work(bound(number), bound(number + 1), number); });
-}
-
 // Call work(first edge, end) for each group of edges of a node that compete.
 template <typename Work>
-inline void by_group(const Edges& edges, int64_t node, Work work) {
+inline void by_group(const Attention& edges, int64_t node, Work work) {
     const int64_t end = edges.nodes[node + 1];
     for (int64_t first = edges.nodes[node], next; first < end; first = next) {
         next = end;
@@ -67,25 +43,10 @@ inline void by_group(const Edges& edges, int64_t node, Work work) {
     }
 }
 
-// Have the row that an edge a little ahead finds in a table of sources, or in their gradients, brought into the cache: rows
-// lie anywhere, and waiting for them took longer than all else.
-template <int writing = 0>
-inline void fetch(const Edges& edges, const float* table, int64_t edge) {
-    const float* row = table + edges.from[edge] * edges.stride;
-    for (int64_t c = 0; c < CHANNELS; c += LINE) __builtin_prefetch(row + c, writing);
-}
-
-inline float dot(const float* left, const float* right, int64_t size) {
-    float sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t c = 0; c < size; ++c) sum += left[c] * right[c];
-    return sum;
-}
-
 // Write the scores of an edge, [HEADS]; product [CHANNELS] or null.
-inline void score(const Edges& edges, int64_t edge, const float* product, float* out) {
-    const float* value = edges.source + edges.from[edge] * edges.stride;
-    const float* match = edges.destination + edges.to[edge] * edges.stride;
+inline void score(const Attention& edges, int64_t edge, const float* product, float* out) {
+    const float* value = edges.value(edge);
+    const float* match = edges.match(edge);
     const float* attention = edges.attention + edges.relation[edge] * CHANNELS;
     const float slope = edges.slope;  // a register, without which compilers do not vectorise
     float bent[CHANNELS];
@@ -100,7 +61,7 @@ inline void score(const Edges& edges, int64_t edge, const float* product, float*
 }
 
 // Turn the scores of competing edges [first, last) into shares.
-void softmax(const Edges& edges, int64_t first, int64_t last) {
+void softmax(const Attention& edges, int64_t first, int64_t last) {
     float peak[HEADS], sum[HEADS] = {};
     std::fill(peak, peak + HEADS, NOTHING);
     for (int64_t e = first; e < last; ++e)
@@ -124,18 +85,11 @@ void softmax(const Edges& edges, int64_t first, int64_t last) {
         }
 }
 
-// Set the rows of a table of destination slots to zero that no edge before this one has touched, up to its own; behind the last
-// edge all that are left.  Edges are sorted by slot, so each row is cleared once, just before it is needed.
-inline void clear(const Edges& edges, float* table, int64_t edge) {
-    const int64_t before = edge ? edges.to[edge - 1] : -1, end = edge + 1 == edges.num_edges ? edges.num_slots : edges.to[edge] + 1;
-    if (before + 1 < end) std::fill(table + (before + 1) * edges.stride, table + end * edges.stride, 0.0f);
-}
-
 // Add the gradients of an edge's additive score and message: arrived [CHANNELS] at its node, found [HEADS] of its scores.
-void backward_of_sum(const Edges& edges, int64_t edge, const float* arrived, const float* found, float* __restrict__ of_attention,
+void backward_of_sum(const Attention& edges, int64_t edge, const float* arrived, const float* found, float* __restrict__ of_attention,
                      float* __restrict__ of_source, float* __restrict__ of_destination) {
-    const float* value = edges.source + edges.from[edge] * edges.stride;
-    const float* match = edges.destination + edges.to[edge] * edges.stride;
+    const float* value = edges.value(edge);
+    const float* match = edges.match(edge);
     const float* attention = edges.attention + edges.relation[edge] * CHANNELS;
     const float* share = edges.share + edge * HEADS;
     const float slope = edges.slope;
@@ -152,21 +106,8 @@ void backward_of_sum(const Edges& edges, int64_t edge, const float* arrived, con
 
 }  // namespace
 
-// Multiply key and query of every edge of a block: pairs [block, CHANNELS].
-extern "C" void pair(const Edges& edges, int64_t first, int64_t last, int64_t threads, float* pairs) {
-    const int64_t begin = edges.nodes[first];
-    in_parts(edges, first, last, threads, [&](int64_t start, int64_t end, int64_t) {
-        for (int64_t e = edges.nodes[start]; e < edges.nodes[end]; ++e) {
-            if (e + AHEAD < edges.nodes[end]) fetch(edges, edges.source + CHANNELS, e + AHEAD);
-            const float* key = edges.source + edges.from[e] * edges.stride + CHANNELS;
-            const float* query = edges.destination + edges.to[e] * edges.stride + CHANNELS;
-            for (int64_t c = 0; c < CHANNELS; ++c) pairs[(e - begin) * CHANNELS + c] = key[c] * query[c];
-        }
-    });
-}
-
 // Write the shares of a block, and add to what its nodes receive: product [block, CHANNELS] or null, out [num_nodes, CHANNELS].
-extern "C" void forward(const Edges& edges, int64_t first, int64_t last, int64_t threads, const float* product, float* out) {
+extern "C" void forward(const Attention& edges, int64_t first, int64_t last, int64_t threads, const float* product, float* out) {
     const int64_t begin = edges.nodes[first];
     in_parts(edges, first, last, threads, [&](int64_t start, int64_t end, int64_t) {
         for (int64_t node = start; node < end; ++node) {
@@ -177,7 +118,7 @@ extern "C" void forward(const Edges& edges, int64_t first, int64_t last, int64_t
             }
             by_group(edges, node, [&](int64_t from, int64_t to) { softmax(edges, from, to); });
             for (int64_t e = edges.nodes[node]; e < edges.nodes[node + 1]; ++e) {
-                const float* value = edges.source + edges.from[e] * edges.stride;
+                const float* value = edges.value(e);
                 const float* more = product ? product + (e - begin) * CHANNELS : nullptr;
                 for (int64_t h = 0; h < HEADS; ++h)
                     for (int64_t c = h * WIDTH; c < (h + 1) * WIDTH; ++c)
@@ -190,11 +131,11 @@ extern "C" void forward(const Edges& edges, int64_t first, int64_t last, int64_t
 
 // Add up the gradients of a block, all but those that pass through the pairs.
 //
-// gradient [num_nodes, CHANNELS] of what nodes receive. of_source: [num_source_slots, stride] with one thread; with several,
-// which may share a source, [num_edges, stride]. of_destination like destination, and cleared here; of_attention
+// gradient [num_nodes, CHANNELS] of what nodes receive. of_source: [num_source_slots, source_stride] with one thread; with
+// several, which may share a source, [num_edges, source_stride]. of_destination like destination, and cleared here; of_attention
 // [threads, num_relations, CHANNELS], of_score [num_edges, HEADS], of_weight [num_edges] or null, of_product [block, CHANNELS]
 // (before the rectifier) or null.
-extern "C" void backward(const Edges& edges, int64_t first, int64_t last, int64_t threads, const float* product, const float* gradient,
+extern "C" void backward(const Attention& edges, int64_t first, int64_t last, int64_t threads, const float* product, const float* gradient,
                          int64_t num_relations, float* of_source, float* of_destination, float* of_attention, float* of_score,
                          float* of_weight, float* of_product) {
     const int64_t begin = edges.nodes[first];
@@ -210,7 +151,7 @@ extern "C" void backward(const Edges& edges, int64_t first, int64_t last, int64_
                         fetch(edges, edges.source, e + AHEAD);
                         if (threads == 1) fetch<1>(edges, of_source, e + AHEAD);
                     }
-                    const float* value = edges.source + edges.from[e] * edges.stride;
+                    const float* value = edges.value(e);
                     const float* more = product ? product + (e - begin) * CHANNELS : nullptr;
                     float message[CHANNELS];
                     for (int64_t c = 0; c < CHANNELS; ++c) message[c] = more ? value[c] + more[c] : value[c];
@@ -231,8 +172,8 @@ extern "C" void backward(const Edges& edges, int64_t first, int64_t last, int64_
             });
             // 2. The additive score and the message
             for (int64_t e = edges.nodes[node]; e < edges.nodes[node + 1]; ++e) {
-                float* into_source = of_source + (threads == 1 ? edges.from[e] : e) * edges.stride;
-                float* into_destination = of_destination + edges.to[e] * edges.stride;
+                float* into_source = of_source + (threads == 1 ? edges.from[e] : e) * edges.source_stride;
+                float* into_destination = of_destination + edges.to[e] * edges.destination_stride;
                 clear(edges, of_destination, e);
                 backward_of_sum(edges, e, arrived, of_score + e * HEADS, own + edges.relation[e] * CHANNELS, into_source, into_destination);
                 if (!product) continue;
@@ -245,30 +186,6 @@ extern "C" void backward(const Edges& edges, int64_t first, int64_t last, int64_
                     for (int64_t c = h * WIDTH; c < (h + 1) * WIDTH; ++c) through[c] += arrived[c] * edges.share[e * HEADS + h];
                 }
                 for (int64_t c = 0; c < CHANNELS; ++c) into_product[c] = more[c] <= 0 ? 0 : through[c];
-            }
-        }
-    });
-}
-
-// Add the gradients of a block's keys and queries: of_pair [block, CHANNELS], others as in backward.
-extern "C" void backward_pair(const Edges& edges, int64_t first, int64_t last, int64_t threads, const float* of_pair, float* of_source,
-                              float* of_destination) {
-    const int64_t begin = edges.nodes[first];
-    in_parts(edges, first, last, threads, [&](int64_t start, int64_t end, int64_t) {
-        for (int64_t e = edges.nodes[start]; e < edges.nodes[end]; ++e) {
-            if (e + AHEAD < edges.nodes[end]) {
-                fetch(edges, edges.source + CHANNELS, e + AHEAD);
-                if (threads == 1) fetch<1>(edges, of_source + CHANNELS, e + AHEAD);
-            }
-            const float* key = edges.source + edges.from[e] * edges.stride + CHANNELS;
-            const float* query = edges.destination + edges.to[e] * edges.stride + CHANNELS;
-            const float* found = of_pair + (e - begin) * CHANNELS;
-            float* into_source = of_source + (threads == 1 ? edges.from[e] : e) * edges.stride + CHANNELS;
-            float* into_destination = of_destination + edges.to[e] * edges.stride + CHANNELS;
-#pragma omp simd
-            for (int64_t c = 0; c < CHANNELS; ++c) {
-                into_source[c] += found[c] * query[c];
-                into_destination[c] += found[c] * key[c];
             }
         }
     });

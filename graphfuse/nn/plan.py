@@ -10,7 +10,7 @@ from torch import Tensor
 
 from graphfuse.core.schema import EdgeType
 from graphfuse.core.tables import IntArray
-from graphfuse.nn.compiled_relay import CompiledRelay
+from graphfuse.nn.compiled_relay import NO_SUCH_NODE, CompiledRelay
 from graphfuse.nn.groups import Groups, repeated
 from graphfuse.nn.relay import Relay, make_relay
 
@@ -79,7 +79,9 @@ class EdgePlan(Mapping[EdgeType, Tensor]):
     @cached_property
     def relay(self) -> Relay:
         """The way of every edge by the end of its relation that has fewer nodes."""
-        return make_relay(*self._relations())
+        relations = self._relations()
+        self.edge_index  # noqa: B018  # checks that all ends exist
+        return make_relay(*relations)
 
     @cached_property
     def compiled_relay(self) -> CompiledRelay:
@@ -105,8 +107,16 @@ class EdgePlan(Mapping[EdgeType, Tensor]):
 
     @cached_property
     def edge_index(self) -> Tensor:
-        """Source and destination of every edge within their types, [2, num_edges]."""
-        return torch.cat(list(self._edge_index_dict.values()), dim=1)
+        """Source and destination of every edge within their types, [2, num_edges]; on a processor they are known to be there."""
+        index = torch.cat(list(self._edge_index_dict.values()), dim=1)
+        if not index.is_cuda and not self._exist(index):  # a GPU would have to be waited for
+            raise IndexError(NO_SUCH_NODE)
+        return index
+
+    def _exist(self, index: Tensor) -> bool:
+        """Return whether every edge ends at nodes of its types: beyond the last node lie those of another type."""
+        counts = torch.stack([self._per_edge([self.num_nodes[edge_type[end]] for edge_type in self.edge_types]) for end in (0, 2)])
+        return bool(((index >= 0) & (index < counts)).all())
 
     def _relations(self) -> tuple[list[Tensor], IntArray, IntArray, int]:
         """Return each relation's edges, the nodes of both its types and the first of them, [2, num_relations], and the number of all nodes."""
@@ -125,7 +135,7 @@ class EdgePlan(Mapping[EdgeType, Tensor]):
 
     def _per_edge(self, per_relation: Sequence[int]) -> Tensor:
         """Return each relation's number for every edge of it, [num_edges]."""
-        return repeated(per_relation, self.sizes, self.edge_index.device)
+        return repeated(per_relation, self.sizes, next(iter(self._edge_index_dict.values())).device)
 
 
 @dataclass(frozen=True, kw_only=True)

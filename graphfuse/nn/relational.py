@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.nn import MessagePassing
-from torch_geometric.typing import OptTensor  # PyG reads signatures, and does not know `Tensor | None`
 
 from graphfuse.core import compiled
 from graphfuse.core.errors import ConfigError
 from graphfuse.core.schema import EdgeType
 from graphfuse.nn import compiled_mean
+from graphfuse.nn.compiled_gated_mean import Gating, gated_mean
 from graphfuse.nn.edge_attention import Scoring, edge_attention
 from graphfuse.nn.groups import take, total
 from graphfuse.nn.plan import EdgePlan
@@ -208,13 +208,25 @@ class RelationalMean(RelationalLayer):
     def receive(self, x: TypedTable, plan: EdgePlan, weight: Tensor | None) -> Tensor:
         """Return what each node receives, [num_nodes, out_channels]; what no edge changes needs no tensor of all edges."""
         if self.product:
-            ends = (take(self.source(x), plan.source), take(self.destination(x), plan.destination))
-            return cast("Tensor", self.propagate(plan.edge_index, size=None, ends=ends, plan=plan, weight=weight))
+            return self._gated(x, plan, weight)
         shares = _shares(plan, weight).to(x.table.dtype)
         shares = torch.cat([shares, shares.new_ones(1)])
         relayed = plan.relay.first.pass_on(x.table, shares)
         rows = project(relayed, plan.relay.sizes, self._matrices(), [None] * len(self.edge_types), self.out_channels)
         return plan.relay.second.pass_on(rows, shares)
+
+    def _gated(self, x: TypedTable, plan: EdgePlan, weight: Tensor | None) -> Tensor:
+        """Return what each node receives if messages are gated, [num_nodes, out_channels]; by compiled loops if they can."""
+        assert self.mix is not None
+        assert self.gate is not None
+        source, destination, share = self.source(x), self.destination(x), _shares(plan, weight).to(x.table.dtype)
+        if not compiled.fits([source, share, *self.mix.parameters()]):
+            ends = (take(source, plan.source), take(destination, plan.destination))
+            return cast("Tensor", self.propagate(plan.edge_index, size=None, ends=ends, plan=plan, share=share))
+        gating = Gating(mix=self.mix.weight, bias=self.mix.bias, gate=self.gate.weight, gate_bias=self.gate.bias)
+        received, gate = gated_mean(source, destination, gating, plan, share)
+        self._edge_score = partial(plan.by_destination.in_plan_order, gate)
+        return received
 
     def _matrices(self) -> list[Tensor]:
         """Return the matrix of every relation, [out_channels, in_channels] each."""
@@ -239,9 +251,9 @@ class RelationalMean(RelationalLayer):
         self._edge_score = partial(gate.squeeze, -1)
         return gate * (value + product)
 
-    def aggregate(self, inputs: Tensor, plan: EdgePlan, weight: OptTensor) -> Tensor:
+    def aggregate(self, inputs: Tensor, plan: EdgePlan, share: Tensor) -> Tensor:
         """Average by relation and add up the means of a node's relations, [num_nodes, out_channels]."""
-        return total(inputs, plan.node, _shares(plan, weight).to(inputs.dtype))
+        return total(inputs, plan.node, share)
 
     @torch.no_grad()
     def load_hetero_sage(self, convs: Mapping[EdgeType, Any]) -> None:

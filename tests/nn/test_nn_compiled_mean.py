@@ -1,4 +1,4 @@
-"""Compiled means are the function, and have the gradients, of those in PyTorch."""
+"""Compiled means, plain and gated, are the function, and have the gradients, of those in PyTorch."""
 
 from collections.abc import Mapping
 
@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from graphfuse.core.compiled import has_compiler, use_kernels
+from graphfuse.core.compiled import Kernels, has_compiler, use_kernels
 from graphfuse.core.errors import ConfigError
 from graphfuse.core.schema import EdgeType
-from graphfuse.nn import compiled_mean, compiled_relay
+from graphfuse.nn import compiled_edges, compiled_mean, compiled_relay
 from graphfuse.nn.plan import EdgePlan
-from graphfuse.nn.relational import RelationalMean
+from graphfuse.nn.relational import RelationalAttention, RelationalMean
 
 # relations both ways between types of very different size, one without any edge, one within a type, and a type that only receives
 NUM_NODES = {"post": 400, "user": 7, "word": 150, "lone": 3}
@@ -26,6 +26,12 @@ NUM_EDGES: dict[EdgeType, int] = {
 }
 IN, OUT = 24, 20
 needs_compiler = pytest.mark.skipif(not has_compiler(), reason="there is no C++ compiler on this machine")
+plain_and_gated = pytest.mark.parametrize("product", [False, True])
+
+
+@pytest.fixture(autouse=True)
+def several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graphfuse.nn.plan.EDGES_AT_ONCE", 300)
 
 
 def made_edges(num_edges: Mapping[EdgeType, int] = NUM_EDGES) -> dict[EdgeType, Tensor]:
@@ -79,11 +85,12 @@ def check_close(found: list[Tensor], expected: list[Tensor]) -> None:
 
 
 @needs_compiler
+@plain_and_gated
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("shuffled", [False, True])
-def test_compiled_means_agree_with_pytorch_and_repeat(threads: int, weighted: bool, shuffled: bool) -> None:
-    edges, weights, layer = made_edges(), made_weights() if weighted else None, made_layer()
+def test_compiled_means_agree_with_pytorch_and_repeat(product: bool, threads: int, weighted: bool, shuffled: bool) -> None:
+    edges, weights, layer = made_edges(), made_weights() if weighted else None, made_layer(product)
     if not shuffled:  # as a store keeps them
         edges = {kind: ends[:, torch.argsort(ends[1], stable=True)] for kind, ends in edges.items()}
     before = torch.get_num_threads()
@@ -96,15 +103,18 @@ def test_compiled_means_agree_with_pytorch_and_repeat(threads: int, weighted: bo
     finally:
         torch.use_deterministic_algorithms(False)
         torch.set_num_threads(before)
-    assert found[0].grad_fn.name() == "_CompiledMeanBackward"
+    last = found[0].grad_fn
+    steps = {step.name() for step in (last, *(step for step, _ in last.next_functions if step))}
+    assert steps & {"_CompiledMeanBackward", "_CompiledGatesBackward"} == {"_CompiledGatesBackward" if product else "_CompiledMeanBackward"}
     check_close(found, expected)
     assert all(map(torch.equal, found, again))
 
 
 @needs_compiler
-def test_a_second_layer_shares_the_ways_of_edges() -> None:
+@plain_and_gated
+def test_a_second_layer_shares_the_ways_of_edges(product: bool) -> None:
     edges = EdgePlan(tuple(NUM_EDGES), NUM_NODES, made_edges())
-    layers = torch.nn.ModuleList([made_layer(), RelationalMean(OUT, OUT, tuple(NUM_NODES), tuple(NUM_EDGES), product=False)])
+    layers = torch.nn.ModuleList([made_layer(product), RelationalMean(OUT, OUT, tuple(NUM_NODES), tuple(NUM_EDGES), product=product)])
 
     def gradients() -> list[Tensor]:
         layers.zero_grad()
@@ -120,8 +130,9 @@ def test_a_second_layer_shares_the_ways_of_edges() -> None:
 
 
 @needs_compiler
-def test_weight_0_is_the_edge_removed_for_compiled_means_too() -> None:
-    edges, weights, layer = made_edges(), made_weights(), made_layer()
+@plain_and_gated
+def test_weight_0_is_the_edge_removed_for_compiled_means_too(product: bool) -> None:
+    edges, weights, layer = made_edges(), made_weights(), made_layer(product)
     fewer = {kind: ends[:, weights[kind] != 0] for kind, ends in edges.items()}
     left = {kind: weight[weight != 0] for kind, weight in weights.items()}
     with use_kernels("compiled"):
@@ -129,8 +140,9 @@ def test_weight_0_is_the_edge_removed_for_compiled_means_too() -> None:
 
 
 @needs_compiler
-def test_without_any_edge_only_what_nodes_know_is_left() -> None:
-    edges, layer = made_edges(dict.fromkeys(NUM_EDGES, 0)), made_layer()
+@plain_and_gated
+def test_without_any_edge_only_what_nodes_know_is_left(product: bool) -> None:
+    edges, layer = made_edges(dict.fromkeys(NUM_EDGES, 0)), made_layer(product)
     x_dict = made_nodes()
     with use_kernels("compiled"):
         out = layer(x_dict, edges)
@@ -141,18 +153,20 @@ def test_without_any_edge_only_what_nodes_know_is_left() -> None:
 
 
 @needs_compiler
-def test_without_any_node_there_is_nothing() -> None:
+@plain_and_gated
+def test_without_any_node_there_is_nothing(product: bool) -> None:
     x_dict = {name: torch.zeros(0, IN, requires_grad=True) for name in NUM_NODES}
     with use_kernels("compiled"):
-        out = made_layer()(x_dict, made_edges(dict.fromkeys(NUM_EDGES, 0))).table
+        out = made_layer(product)(x_dict, made_edges(dict.fromkeys(NUM_EDGES, 0))).table
         out.sum().backward()
     assert out.shape == (0, OUT)
     assert all(x.grad.shape == (0, IN) for x in x_dict.values())
 
 
 @needs_compiler
-def test_what_is_no_number_is_passed_on() -> None:
-    layer, edges, x_dict = made_layer(), made_edges(), made_nodes()
+@plain_and_gated
+def test_what_is_no_number_is_passed_on(product: bool) -> None:
+    layer, edges, x_dict = made_layer(product), made_edges(), made_nodes()
     with torch.no_grad():
         x_dict["user"][1] = torch.nan
     expected = layer(x_dict, edges).table
@@ -164,32 +178,50 @@ def test_what_is_no_number_is_passed_on() -> None:
 
 
 @needs_compiler
+def test_gates_learn_from_weights_and_tell_what_each_edge_got() -> None:
+    edges, layer, found = made_edges(), made_layer(product=True), {}
+    for kernels in ("torch", "compiled"):
+        weights = {kind: weight.requires_grad_() for kind, weight in made_weights().items()}
+        with use_kernels(kernels):
+            out, scores = layer(made_nodes(), edges, weights, return_edge_scores=True)
+            out.table.square().sum().backward()
+        found[kernels] = [
+            each[kind] for each in ({kind: weights[kind].grad for kind in edges}, scores) for kind in edges if NUM_EDGES[kind]
+        ]
+    check_close(*found.values())
+    assert found["torch"][0].any()
+
+
+@needs_compiler
 def test_what_the_loops_cannot_do_goes_the_way_of_pytorch() -> None:
     edges, x_dict = made_edges(), made_nodes()
     weights = {kind: weight.requires_grad_() for kind, weight in made_weights().items()}
     with use_kernels("compiled"):
         made_layer()(x_dict, edges, weights).table.sum().backward()  # the gradient of weights, which analyses ask for
         assert weights["word", "in", "post"].grad.any()
-        for layer in (made_layer().double(), made_layer(product=True)):
-            nodes = made_nodes(next(layer.parameters()).dtype)
+        for layer in (made_layer().double(), made_layer(product=True).double()):
+            nodes = made_nodes(torch.float64)
             with use_kernels("torch"):
                 expected = layer(nodes, edges).table
             assert torch.equal(layer(nodes, edges).table, expected)
 
 
-def test_means_are_not_compiled_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (compiled_mean, compiled_relay):
+@plain_and_gated
+def test_means_are_not_compiled_unless_asked_for(product: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (compiled_edges, compiled_mean, compiled_relay):
         monkeypatch.setattr(module, "library", lambda *_, **__: pytest.fail("compiled"))
-    with_gradients(made_layer(), made_edges(), None)
+    with_gradients(made_layer(product), made_edges(), None)
 
 
-@needs_compiler
-@pytest.mark.parametrize("wrong", [-1, 7])
-def test_edges_that_end_nowhere_are_refused(wrong: int) -> None:
+@pytest.mark.parametrize("kernels", ["torch", pytest.param("compiled", marks=needs_compiler)])
+@pytest.mark.parametrize(("end", "wrong"), [(0, 400), (1, -1), (1, 7), (1, 10**6)])
+def test_edges_that_end_nowhere_are_refused(kernels: Kernels, end: int, wrong: int) -> None:
     edges = made_edges()
-    edges["post", "by", "user"][1, 20] = wrong
-    with use_kernels("compiled"), pytest.raises(IndexError, match="must end at nodes of their types"):
-        made_layer()(made_nodes(), edges)
+    edges["post", "by", "user"][end, 20] = wrong
+    attention = RelationalAttention(IN, OUT, tuple(NUM_NODES), tuple(NUM_EDGES))
+    for layer in (made_layer(), made_layer(product=True), attention):
+        with use_kernels(kernels), pytest.raises(IndexError, match="must end at nodes of their types"):
+            layer(made_nodes(), edges)
 
 
 def test_more_nodes_and_edges_than_the_loops_can_number_are_refused() -> None:

@@ -1,0 +1,98 @@
+"""Means of gated messages by compiled loops: they go through edges and nodes, torch multiplies matrices."""
+
+import ctypes
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from graphfuse.nn.compiled_edges import EdgeLoops, Edges
+from graphfuse.nn.plan import EdgePlan
+
+SOURCE = Path(__file__).with_name("gated_mean.cpp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gating:
+    """Parameters of the product term `relu(mix (key * query) + bias)`, and of the gate `sigmoid(gate product + gate_bias)`."""
+
+    mix: Tensor
+    """[channels, channels]"""
+    bias: Tensor
+    """[channels]"""
+    gate: Tensor
+    """[1, channels]"""
+    gate_bias: Tensor
+    """[1]"""
+
+
+def gated_mean(source: Tensor, destination: Tensor, gating: Gating, plan: EdgePlan, share: Tensor) -> tuple[Tensor, Tensor]:
+    """Add up `share * gate * (value + product)` of the edges of each node; all tensors float32, on the CPU.
+
+    Args:
+        source: Value of every source slot, and behind it its key, [num_source_slots, 2 channels].
+        destination: Query of every destination slot, [num_destination_slots, channels].
+        gating: Parameters of product and gate.
+        plan: Where edges find their slots.
+        share: Share of every edge in the mean of its destination slot, [num_edges].
+
+    Returns:
+        What each node receives [num_nodes, channels], and the gate of every edge in the order of `plan.by_destination`, without
+        gradient [num_edges].
+
+    Raises:
+        ConfigError: If the loops have to be compiled and cannot be.
+    """
+    parameters = (gating.mix, gating.bias, gating.gate, gating.gate_bias)
+    return cast("tuple[Tensor, Tensor]", _CompiledGates.apply(source, destination, *parameters, share, plan))
+
+
+class _Gates(Edges):
+    """`Gates` of gated_mean.cpp."""
+
+    _fields_ = (("bias", ctypes.c_float), *((name, ctypes.c_void_p) for name in ("weight", "share", "gate")))
+
+
+def _loops(tensors: list[Tensor], share: Tensor, found: Tensor, plan: EdgePlan) -> EdgeLoops:
+    source, destination, _, _, gate, gate_bias = tensors
+    return EdgeLoops(SOURCE, _Gates, source, destination, plan, (gate_bias.item(), gate, share, found), CHANNELS=gate.size(1))
+
+
+class _CompiledGates(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, Tensor]:
+        *tensors, share, plan = arguments
+        tensors = [each.detach().contiguous() for each in tensors]
+        ordered = share.detach().index_select(0, plan.by_destination.order)
+        # blocks may leave out nodes without edges
+        gate, out = torch.empty_like(ordered), tensors[0].new_zeros(plan.node.num_groups, tensors[1].size(1))
+        loops = _loops(tensors, ordered, gate, plan)
+        for block in plan.by_destination.blocks:
+            loops("forward", block.nodes, loops.product(block.edges, block.nodes, *tensors[2:4])[1], out)
+        ctx.plan = plan
+        ctx.save_for_backward(*tensors, ordered, gate)
+        ctx.mark_non_differentiable(gate)
+        return out, gate
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        *tensors, share, gate = ctx.saved_tensors
+        by, mix = ctx.plan.by_destination, tensors[2]
+        loops, gradient = _loops(tensors, share, gate, ctx.plan), gradient.contiguous()
+        of_source, of_destination = loops.gradients()
+        of_mix, of_bias, of_gate = (torch.zeros_like(each) for each in tensors[2:5])
+        of_score, of_share = torch.empty_like(share), torch.empty_like(share) if ctx.needs_input_grad[6] else None
+        for block in by.blocks:
+            pairs, product = loops.product(block.edges, block.nodes, *tensors[2:4])
+            of_product = torch.empty_like(product)
+            loops("backward", block.nodes, product, gradient, of_source, of_destination, of_share, of_score, of_product)
+            of_mix.addmm_(of_product.t(), pairs)
+            of_bias.add_(of_product.sum(dim=0))
+            of_gate.addmm_(of_score[None, block.edges], product)
+            loops("backward_pair", block.nodes, of_product @ mix, of_source, of_destination)
+        of_share = None if of_share is None else by.in_plan_order(of_share)
+        return loops.of_source(of_source), of_destination, of_mix, of_bias, of_gate, of_score.sum(dim=0, keepdim=True), of_share, None
