@@ -13,6 +13,7 @@ from graphfuse.core.tables import IntArray
 from graphfuse.nn.compiled_relay import NO_SUCH_NODE, CompiledRelay
 from graphfuse.nn.groups import Groups, repeated
 from graphfuse.nn.relay import Relay, make_relay
+from graphfuse.nn.typed import TypedTable
 
 EDGES_AT_ONCE = 4096
 """Edges per block on a processor, whose tensors of 64 channels then take 1 MiB each; a GPU takes all at once."""
@@ -39,10 +40,19 @@ class EdgePlan(Mapping[EdgeType, Tensor]):
 
     @classmethod
     def of(cls, edge_types: Sequence[EdgeType], x_dict: Mapping[str, Tensor], edge_index_dict: Mapping[EdgeType, Tensor]) -> "EdgePlan":
-        """Return the plan that `edge_index_dict` is, or one made of it."""
-        if isinstance(edge_index_dict, EdgePlan) and edge_index_dict.edge_types == tuple(edge_types):
-            return edge_index_dict
-        return cls(edge_types, {name: x.size(0) for name, x in x_dict.items()}, edge_index_dict)
+        """Return the plan that `edge_index_dict` is, or one made of it.
+
+        Raises:
+            ValueError: If it is a plan for other nodes.
+        """
+        num_nodes = x_dict.sizes if isinstance(x_dict, TypedTable) else {name: x.size(0) for name, x in x_dict.items()}
+        if not isinstance(edge_index_dict, EdgePlan) or edge_index_dict.edge_types != tuple(edge_types):
+            return cls(edge_types, num_nodes, edge_index_dict)
+        if edge_index_dict.num_nodes != num_nodes:
+            raise ValueError(
+                f"A plan of edges is for the nodes it was made with, {edge_index_dict.num_nodes} (got {dict(num_nodes)}). Make one of these."
+            )
+        return edge_index_dict
 
     def __getitem__(self, edge_type: EdgeType) -> Tensor:
         """Return the edges of one type, [2, num_edges]."""

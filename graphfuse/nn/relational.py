@@ -200,10 +200,13 @@ class RelationalMean(RelationalLayer):
     def outcome(self, x: TypedTable, plan: EdgePlan, weight: Tensor | None) -> Tensor:
         """Return what each node receives, and what it knows itself, [num_nodes, out_channels]; by compiled loops if they can."""
         learned = weight is not None and weight.requires_grad
-        if self.product or learned or not compiled.fits([x.table, weight]):
+        if self.product or learned or not compiled.asked_for():
+            return super().outcome(x, plan, weight)
+        maps = self._maps(x)
+        if not compiled.fits([x.table, weight, *maps.weights, *maps.biases]):
             return super().outcome(x, plan, weight)
         share = None if weight is None else _shares(plan, weight)
-        return compiled_mean.mean_and_root(x, plan.compiled_relay, share, self._maps(x))
+        return compiled_mean.mean_and_root(x, plan.compiled_relay, share, maps)
 
     def receive(self, x: TypedTable, plan: EdgePlan, weight: Tensor | None) -> Tensor:
         """Return what each node receives, [num_nodes, out_channels]; what no edge changes needs no tensor of all edges."""
@@ -220,7 +223,7 @@ class RelationalMean(RelationalLayer):
         assert self.mix is not None
         assert self.gate is not None
         source, destination, share = self.source(x), self.destination(x), _shares(plan, weight).to(x.table.dtype)
-        if not compiled.fits([source, share, *self.mix.parameters()]):
+        if not compiled.fits([source, share, *self.parameters()]):
             ends = (take(source, plan.source), take(destination, plan.destination))
             return cast("Tensor", self.propagate(plan.edge_index, size=None, ends=ends, plan=plan, share=share))
         gating = Gating(mix=self.mix.weight, bias=self.mix.bias, gate=self.gate.weight, gate_bias=self.gate.bias)

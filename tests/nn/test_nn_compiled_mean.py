@@ -206,6 +206,14 @@ def test_what_the_loops_cannot_do_goes_the_way_of_pytorch() -> None:
             assert torch.equal(layer(nodes, edges).table, expected)
 
 
+@needs_compiler
+@plain_and_gated
+def test_a_layer_of_other_numbers_than_its_nodes_is_refused_as_by_pytorch(product: bool) -> None:
+    for kernels in ("torch", "compiled"):
+        with use_kernels(kernels), pytest.raises(RuntimeError, match="dtype"):
+            made_layer(product).double()(made_nodes(), made_edges())
+
+
 @plain_and_gated
 def test_means_are_not_compiled_unless_asked_for(product: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (compiled_edges, compiled_mean, compiled_relay):
@@ -222,6 +230,14 @@ def test_edges_that_end_nowhere_are_refused(kernels: Kernels, end: int, wrong: i
     for layer in (made_layer(), made_layer(product=True), attention):
         with use_kernels(kernels), pytest.raises(IndexError, match="must end at nodes of their types"):
             layer(made_nodes(), edges)
+
+
+@plain_and_gated
+def test_a_plan_for_other_nodes_is_refused(product: bool) -> None:
+    plan = EdgePlan(tuple(NUM_EDGES), NUM_NODES, made_edges())
+    fewer = made_nodes() | {"user": torch.zeros(6, IN)}
+    with pytest.raises(ValueError, match=r"made with, .*'user': 7.* \(got .*'user': 6"):
+        made_layer(product)(fewer, plan)
 
 
 def test_more_nodes_and_edges_than_the_loops_can_number_are_refused() -> None:
