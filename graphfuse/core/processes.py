@@ -9,9 +9,11 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection, forkserver, parent_process, process
+from types import FrameType
 from typing import Any
 
 from graphfuse.core.errors import ResourceError
@@ -86,7 +88,8 @@ class ForkServer:
         children: list[Child] = []
         try:
             for _ in range(count):
-                children.append(self._begun(function, arguments))
+                with _interrupted_later():
+                    children.append(self._begun(function, arguments))
             for child in children:
                 _wait_until_ready(child)
         except BaseException:  # Ctrl-C as well: nobody else knows of them
@@ -101,6 +104,23 @@ class ForkServer:
         started.start()
         there.close()  # so that the pipe ends with the process
         return Child(process=started, pipe=here)
+
+
+@contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Have Ctrl-C wait meanwhile: a process that was begun and not told what to do would complain, and nobody would know of it."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield  # it does not come here, or is ignored
+        return
+    asked: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda *call: asked.append(call))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if asked:
+            before(*asked[0])
 
 
 def _wait_until_ready(child: Child) -> None:
