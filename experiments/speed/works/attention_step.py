@@ -1,42 +1,32 @@
 """A training step with attention, beside `HeteroConv` of `GATv2Conv` with the same weights, and beside `HGTConv`."""
 
 from collections.abc import Iterator
-from functools import partial
 
 import torch
 from clock import race
-from device import moved
-from kernels import COMPILES, by_kernels
+from kernels import by_kernels
 from made import WORK, made_store
-from networks import FEW, HIDDEN, Network, OurNetwork, Step, check_same, exact, matrix_products
+from networks import HIDDEN, Network, OurNetwork, Step, matrix_products
 from rows import Row
+from steps import found_equal, made_steps, turns
 from torch import nn
 from torch_geometric.nn import GATv2Conv, HeteroConv, HGTConv
 
-from graphfuse.core.compiled import use_kernels
 from graphfuse.core.schema import GraphSchema
 from graphfuse.nn import RelationalAttention
 
 HEADS = 4
 SIZES = (64, 256)
-BATCHES = 8
 
 
 def rows(quick: bool) -> Iterator[Row]:
     """Yield rows per batch size: the same function, the same by compiled loops, and the layer that people take instead."""
     store = made_store(WORK / "steps", 4_096, "float16")
     for size in SIZES:
-        draw = torch.Generator().manual_seed(size)
-        batches = [moved(store.batch(torch.randperm(len(store), generator=draw)[:size].numpy())) for _ in range(BATCHES)]
-        ours, theirs = networks(store.schema)
-        check_same(*exact(ours, theirs, batches[0]))
-        steps = {"ours": Step(ours), "peers": Step(theirs), "hgt": Step(hgt(store.schema))}
-        racing = {name: partial(_turn, step, batches) for name, step in steps.items()}
-        if COMPILES:
-            with use_kernels("compiled"):
-                check_same(ours, theirs, store.batch(list(range(FEW))))
-            racing["compiled"] = partial(_turn, Step(networks(store.schema)[0], "compiled"), batches)
-        found = race({**racing, "limits": matrix_products(ours, batches[0])}, seconds=1 if quick else 30, fewest=3 if quick else 5)
+        steps = made_steps(store, networks, size)
+        racing = {**steps.racing, "hgt": turns(Step(hgt(store.schema)), steps.batches)}
+        limit_work = matrix_products(steps.ours, steps.batches[0])
+        found = race({**racing, "limits": limit_work}, seconds=1 if quick else 30, fewest=3 if quick else 5)
         limit = {"limits": found["limits"], "limit": "its matrix products", "goal_limit": 3.0}
         for ours_took, loops, floor in by_kernels(found, 0.7, 1.2):
             yield Row(
@@ -46,7 +36,7 @@ def rows(quick: bool) -> Iterator[Row]:
                 peers=found["peers"],
                 goal=2.5,
                 floor=floor,
-                equal=f"logits and gradients of {FEW} samples to 1e-5" if loops else "logits and gradients to 1e-5, computed in float64",
+                equal=found_equal(bool(loops)),
                 **limit,
             )
             yield Row(
@@ -85,7 +75,3 @@ def networks(schema: GraphSchema) -> tuple[Network, Network]:
 def hgt(schema: GraphSchema) -> Network:
     """Return the same network of PyG's heterogeneous graph transformer."""
     return Network(schema, lambda: HGTConv(HIDDEN, HIDDEN, (list(schema.node_types), list(schema.edge_types)), heads=HEADS))
-
-
-def _turn(step: Step, batches: list, number: int) -> object:
-    return step(batches[number % BATCHES])

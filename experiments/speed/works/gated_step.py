@@ -1,23 +1,19 @@
 """A training step with gated means per relation, our default kind of means, beside the same written with PyG's `MessagePassing`."""
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 
 import torch
 from clock import race
-from device import moved
-from kernels import COMPILES, by_kernels
+from kernels import by_kernels
 from made import WORK, made_store
-from networks import FEW, HIDDEN, Network, OurNetwork, Step, check_same, exact
+from networks import HIDDEN, Network, OurNetwork
 from rows import Row
+from steps import found_equal, made_steps
 from torch import Tensor, nn
 from torch_geometric.nn import HeteroConv, MessagePassing
 
-from graphfuse.core.compiled import use_kernels
 from graphfuse.core.schema import EdgeType, GraphSchema
 from graphfuse.nn import RelationalMean
-
-BATCHES = 8
 
 
 class GatedConv(MessagePassing):
@@ -64,16 +60,8 @@ def rows(quick: bool) -> Iterator[Row]:
     """Yield rows per batch size: the same function, and the same by compiled loops."""
     store = made_store(WORK / "steps", 4_096, "float16")
     for size in (64,) if quick else (64, 256):
-        draw = torch.Generator().manual_seed(size)
-        batches = [moved(store.batch(torch.randperm(len(store), generator=draw)[:size].numpy())) for _ in range(BATCHES)]
-        ours, theirs = networks(store.schema)
-        check_same(*exact(ours, theirs, batches[0]))
-        steps = {"ours": Step(ours), "peers": Step(theirs)}
-        if COMPILES:
-            with use_kernels("compiled"):
-                check_same(ours, theirs, store.batch(list(range(FEW))))
-            steps["compiled"] = Step(networks(store.schema)[0], "compiled")
-        found = race({name: partial(_turn, step, batches) for name, step in steps.items()}, seconds=1 if quick else 20)
+        steps = made_steps(store, networks, size)
+        found = race(steps.racing, seconds=1 if quick else 20)
         for ours_took, loops, floor in by_kernels(found, 0.7, 0.9):
             yield Row(
                 work=f"training step, gated mean per relation{loops}, batch of {size}",
@@ -82,7 +70,7 @@ def rows(quick: bool) -> Iterator[Row]:
                 peers=found["peers"],
                 goal=1,
                 floor=floor,
-                equal=f"logits and gradients of {FEW} samples to 1e-5" if loops else "logits and gradients to 1e-5, computed in float64",
+                equal=found_equal(bool(loops)),
             )
 
 
@@ -108,7 +96,3 @@ def _load_ends(layer: RelationalMean, convs: Mapping[EdgeType, GatedConv], edge_
         for node_type, linear in own.items():
             ends_here = [convs[kind] for kind in edge_types if kind[end] == node_type]
             linear.weight.copy_(torch.cat([getattr(conv, name).weight for conv in ends_here for name in names]))
-
-
-def _turn(step: Step, batches: list, number: int) -> object:
-    return step(batches[number % BATCHES])

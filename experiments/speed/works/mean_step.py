@@ -1,41 +1,28 @@
 """A training step with means per relation, beside `HeteroConv` of `SAGEConv` with the same weights."""
 
 from collections.abc import Iterator
-from functools import partial
 
 import torch
 from clock import race
-from device import moved
-from kernels import COMPILES, by_kernels
+from kernels import by_kernels
 from made import WORK, made_store
-from networks import FEW, HIDDEN, Network, OurNetwork, Step, check_same, exact, matrix_products
+from networks import HIDDEN, Network, OurNetwork, matrix_products
 from rows import Row
+from steps import found_equal, made_steps
 from torch_geometric.nn import HeteroConv, SAGEConv
 
-from graphfuse.core.compiled import use_kernels
 from graphfuse.core.schema import GraphSchema
 from graphfuse.nn import RelationalMean
 
 GOALS = {64: 3, 256: 2.5}
-BATCHES = 8
-"""Different batches that the rounds go through."""
 
 
 def rows(quick: bool) -> Iterator[Row]:
     """Yield rows per batch size: the same function, and the same by compiled loops."""
     store = made_store(WORK / "steps", 4_096, "float16")
     for size, goal in GOALS.items():
-        draw = torch.Generator().manual_seed(size)
-        batches = [moved(store.batch(torch.randperm(len(store), generator=draw)[:size].numpy())) for _ in range(BATCHES)]
-        ours, theirs = networks(store.schema)
-        check_same(*exact(ours, theirs, batches[0]))
-        steps = {"ours": Step(ours), "peers": Step(theirs)}
-        if COMPILES:
-            with use_kernels("compiled"):
-                check_same(ours, theirs, store.batch(list(range(FEW))))
-            steps["compiled"] = Step(networks(store.schema)[0], "compiled")
-        racing = {name: partial(_turn, step, batches) for name, step in steps.items()}
-        found = race({**racing, "limits": matrix_products(ours, batches[0])}, seconds=1 if quick else 20)
+        steps = made_steps(store, networks, size)
+        found = race({**steps.racing, "limits": matrix_products(steps.ours, steps.batches[0])}, seconds=1 if quick else 20)
         for ours_took, loops, floor in by_kernels(found, 1.2, 1.5):
             yield Row(
                 work=f"training step, mean per relation{loops}, batch of {size}",
@@ -47,7 +34,7 @@ def rows(quick: bool) -> Iterator[Row]:
                 goal=goal,
                 goal_limit=2,
                 floor=floor,
-                equal=f"logits and gradients of {FEW} samples to 1e-5" if loops else "logits and gradients to 1e-5, computed in float64",
+                equal=found_equal(bool(loops)),
             )
 
 
@@ -61,7 +48,3 @@ def networks(schema: GraphSchema) -> tuple[Network, Network]:
     for mine, stock in zip(ours.layers, theirs.layers, strict=True):
         mine.load_hetero_sage({kind: stock.convs[kind] for kind in schema.edge_types})
     return ours, theirs
-
-
-def _turn(step: Step, batches: list, number: int) -> object:
-    return step(batches[number % BATCHES])
