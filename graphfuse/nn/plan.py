@@ -89,14 +89,13 @@ class EdgePlan(Mapping[EdgeType, Tensor]):
     @cached_property
     def relay(self) -> Relay:
         """The way of every edge by the end of its relation that has fewer nodes."""
-        relations = self._relations()
-        self.edge_index  # noqa: B018  # checks that all ends exist
-        return make_relay(*relations)
+        return make_relay(torch.split(self.edge_index, self.sizes, dim=1), *self._nodes_of_ends())
 
     @cached_property
     def compiled_relay(self) -> CompiledRelay:
         """The same for compiled loops."""
-        return CompiledRelay(*self._relations())
+        # not parts of `edge_index`, which would be copied; the loops look themselves whether all ends exist
+        return CompiledRelay(list(self._edge_index_dict.values()), *self._nodes_of_ends())
 
     @cached_property
     def by_destination(self) -> "SortedEdges":
@@ -128,12 +127,12 @@ class EdgePlan(Mapping[EdgeType, Tensor]):
         counts = torch.stack([self._per_edge([self.num_nodes[edge_type[end]] for edge_type in self.edge_types]) for end in (0, 2)])
         return bool(((index >= 0) & (index < counts)).all())
 
-    def _relations(self) -> tuple[list[Tensor], IntArray, IntArray, int]:
-        """Return each relation's edges, the nodes of both its types and the first of them, [2, num_relations], and the number of all nodes."""
+    def _nodes_of_ends(self) -> tuple[IntArray, IntArray, int]:
+        """Return the number of nodes of each relation's types and the first of them, [2, num_relations], and the number of all nodes."""
         first, num_all = _offsets(self.num_nodes)
         ends = [[edge_type[end] for edge_type in self.edge_types] for end in (0, 2)]
         counts, offsets = (np.array([[found[name] for name in types] for types in ends]) for found in (self.num_nodes, first))
-        return list(self._edge_index_dict.values()), counts, offsets, num_all
+        return counts, offsets, num_all
 
     def _slots(self, end: int) -> Groups:
         """Return the slot that every edge has at one end: nodes' slots lie side by side, types one after the other."""

@@ -223,10 +223,10 @@ class RelationalMean(RelationalLayer):
         assert self.mix is not None
         assert self.gate is not None
         source, destination, share = self.source(x), self.destination(x), _shares(plan, weight).to(x.table.dtype)
-        if not compiled.fits([source, share, *self.parameters()]):
+        gating = Gating(mix=self.mix.weight, bias=self.mix.bias, gate=self.gate.weight, gate_bias=self.gate.bias)
+        if not compiled.fits([source, destination, share, gating.mix, gating.bias, gating.gate, gating.gate_bias]):
             ends = (take(source, plan.source), take(destination, plan.destination))
             return cast("Tensor", self.propagate(plan.edge_index, size=None, ends=ends, plan=plan, share=share))
-        gating = Gating(mix=self.mix.weight, bias=self.mix.bias, gate=self.gate.weight, gate_bias=self.gate.bias)
         received, gate = gated_mean(source, destination, gating, plan, share)
         self._edge_score = partial(plan.by_destination.in_plan_order, gate)
         return received

@@ -6,7 +6,6 @@ list of *stretches*, samples that follow one another in a shard, and each column
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -47,7 +46,7 @@ class Stretches:
             (count, *column.shape[1:]) for count, column in zip(self.node_counts.sum(axis=1).tolist(), self.shards[0].nodes, strict=True)
         ]
 
-    @cached_property
+    @property
     def ends(self) -> tuple[IntArray, IntArray]:
         """Where the ends of the edges of each stretch begin in `Shard.edges`, and where they stop.  [num_stretches] each."""
         starts, stops = (2 * bound[len(self.node_counts) :].sum(axis=0) for bound in (self.starts, self.stops))

@@ -24,9 +24,8 @@ def rows(quick: bool) -> Iterator[Row]:
     store = made_store(WORK / "steps", 4_096, "float16")
     for size in SIZES:
         steps = made_steps(store, networks, size)
-        racing = {**steps.racing, "hgt": turns(Step(hgt(store.schema)), steps.batches)}
-        limit_work = matrix_products(steps.ours, steps.batches[0])
-        found = race({**racing, "limits": limit_work}, seconds=1 if quick else 30, fewest=3 if quick else 5)
+        others = {"hgt": turns(Step(hgt(store.schema)), steps.batches), "limits": matrix_products(steps.ours, steps.batches[0])}
+        found = race({**steps.racing, **others}, seconds=1 if quick else 30, fewest=3 if quick else 5)
         limit = {"limits": found["limits"], "limit": "its matrix products", "goal_limit": 3.0}
         for ours_took, loops, floor in by_kernels(found, 0.7, 1.2):
             yield Row(
