@@ -3,14 +3,15 @@
 import ctypes
 from array import array
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from graphfuse.core.compiled import address, library
+from graphfuse.core.compiled import call, library
 from graphfuse.core.errors import ConfigError
-from graphfuse.core.tables import IntArray
+from graphfuse.nn.relay import PerRelation
 
 SOURCE = Path(__file__).with_name("relay.cpp")
 NO_SUCH_NODE = "Edges must end at nodes of their types (some are numbered below 0 or beyond the last node)."
@@ -40,29 +41,27 @@ class CompiledRelay:
         IndexError: If an edge ends at a node that is not there.
     """
 
-    def __init__(self, edges: Sequence[Tensor], num_nodes: IntArray, offsets: IntArray, num_all: int) -> None:
+    def __init__(self, edges: Sequence[Tensor], num_nodes: PerRelation, offsets: PerRelation, num_all: int) -> None:
         edges = [each.contiguous() for each in edges]
-        num_edges = sum(each.size(1) for each in edges)
-        most = int(num_nodes.min(axis=0).sum())
+        counts = [each.size(1) for each in edges]
+        num_edges, most = sum(counts), sum(map(min, *num_nodes))
         sizes = [len(edges), len(edges) + 1, most, most + 1, num_edges, num_edges, 2 * num_all + 1, num_edges, num_edges]
         if max(sizes) > torch.iinfo(torch.int32).max:
             raise ConfigError(
                 f"train.kernels: compiled numbers edges, and nodes twice, with 31 bits (got {num_all:,} nodes and {num_edges:,} edges). "
                 "Take smaller batches."
             )
-        self._arrays = torch.split(torch.empty(sum(sizes), dtype=torch.int32), sizes)
+        self._arrays = torch.empty(sum(sizes), dtype=torch.int32)
         self.share = torch.empty(num_edges)
         """Share of every edge in the mean of its destination, [num_edges]."""
-        self.layout = _Layout(len(edges), num_all, *(address(each) for each in (*self._arrays, self.share)))
+        begins = accumulate(sizes[:-1], lambda begin, size: begin + 4 * size, initial=self._arrays.data_ptr())
+        self.layout = _Layout(len(edges), num_all, *begins, self.share.data_ptr())
         """What the loops read."""
-        # `Relation` of relay.cpp: edges, nodes of both types, first of them, sources, destinations
-        relations = array("q")
-        for ends, sized, first in zip(edges, num_nodes.T.tolist(), offsets.T.tolist(), strict=True):
+        relations = array("q")  # `Relation` of relay.cpp
+        for ends, *rest in zip(edges, counts, *num_nodes, *offsets, strict=True):
             begin = ends.data_ptr()
-            relations.extend([ends.size(1), *sized, *first, begin, begin + ends.size(1) * ends.element_size()])
-        lay_out = library(SOURCE).lay_out
-        lay_out.restype = ctypes.c_int64
-        self.num_rows = int(lay_out(ctypes.byref(self.layout), address(relations)))
+            relations.extend([*rest, begin, begin + rest[0] * ends.element_size()])
+        self.num_rows = call(library(SOURCE), "lay_out", self.layout, relations)
         """Relay rows of all relations."""
         if self.num_rows < 0:
             raise IndexError(NO_SUCH_NODE)

@@ -4,15 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from graphfuse.core.schema import EdgeType
-from graphfuse.core.tables import IntArray
 from graphfuse.nn.compiled_relay import NO_SUCH_NODE, CompiledRelay
 from graphfuse.nn.groups import Groups, repeated
-from graphfuse.nn.relay import Relay, make_relay
+from graphfuse.nn.relay import PerRelation, Relay, make_relay
 from graphfuse.nn.typed import TypedTable
 
 EDGES_AT_ONCE = 4096
@@ -127,11 +125,10 @@ class EdgePlan(Mapping[EdgeType, Tensor]):
         counts = torch.stack([self._per_edge([self.num_nodes[edge_type[end]] for edge_type in self.edge_types]) for end in (0, 2)])
         return bool(((index >= 0) & (index < counts)).all())
 
-    def _nodes_of_ends(self) -> tuple[IntArray, IntArray, int]:
+    def _nodes_of_ends(self) -> tuple[PerRelation, PerRelation, int]:
         """Return the number of nodes of each relation's types and the first of them, [2, num_relations], and the number of all nodes."""
         first, num_all = _offsets(self.num_nodes)
-        ends = [[edge_type[end] for edge_type in self.edge_types] for end in (0, 2)]
-        counts, offsets = (np.array([[found[name] for name in types] for types in ends]) for found in (self.num_nodes, first))
+        counts, offsets = ([[found[kind[end]] for kind in self.edge_types] for end in (0, 2)] for found in (self.num_nodes, first))
         return counts, offsets, num_all
 
     def _slots(self, end: int) -> Groups:

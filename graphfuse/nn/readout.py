@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
+from graphfuse.core import compiled
 from graphfuse.core.errors import ConfigError
+from graphfuse.nn import compiled_sample_means
 from graphfuse.nn.fusion import NodeWeights
 from graphfuse.nn.groups import Groups, total
 from graphfuse.nn.typed import TypedLinear, TypedTable
@@ -66,6 +68,8 @@ class SampleReadout(nn.Module):
 def sample_means(x_dict: Mapping[str, Tensor], batch: Batch, node_weight_dict: NodeWeights | None = None) -> TypedTable:
     """Return the mean of each sample's nodes per node type, 0 where there are none, [batch_size, channels]."""
     x = TypedTable.of(x_dict)
+    if not node_weight_dict and compiled.fits([x.table]):
+        return compiled_sample_means.sample_means(x, [batch[name].ptr for name in x])
     index = torch.cat([batch[name].batch + number * batch.num_graphs for number, name in enumerate(x)])
     samples = Groups(index, len(x) * batch.num_graphs, ordered=True)
     return TypedTable(weighted_mean(x.table, samples, _weights(x, node_weight_dict)), dict.fromkeys(x, batch.num_graphs))

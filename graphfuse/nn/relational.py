@@ -89,9 +89,9 @@ class RelationalLayer(MessagePassing):
             New features per node type, [num_nodes, out_channels], as parts of one table.
         """
         plan = EdgePlan.of(self.edge_types, x_dict, edge_index_dict)
-        weight = plan.weights(edge_weight_dict, next(iter(x_dict.values())))
         # pass messages along all relations, and add what the node itself knows.  [num_nodes of all types, out_channels]
         x = TypedTable.of(x_dict, plan.num_nodes)
+        weight = plan.weights(edge_weight_dict, x.table)
         out = x.changed(self.outcome(x, plan, weight))
         score, self._edge_score = self._edge_score, None
         if not return_edge_scores:

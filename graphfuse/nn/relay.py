@@ -16,6 +16,9 @@ from graphfuse.core.ragged import exclusive_sums
 from graphfuse.core.tables import IntArray
 from graphfuse.nn.groups import Groups, Ways, repeated, send
 
+PerRelation = Sequence[Sequence[int]]
+"""Something of each relation's source type, and of its destination type, [2, num_relations]."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Leg:
@@ -42,7 +45,7 @@ class Relay:
     """Relay rows per relation."""
 
 
-def make_relay(edges: Sequence[Tensor], num_nodes: IntArray, offsets: IntArray, num_all: int) -> Relay:
+def make_relay(edges: Sequence[Tensor], num_nodes: PerRelation, offsets: PerRelation, num_all: int) -> Relay:
     """Lay out the steps of all relations, where their edges lie.
 
     Args:
@@ -56,14 +59,16 @@ def make_relay(edges: Sequence[Tensor], num_nodes: IntArray, offsets: IntArray, 
     return _at_smaller_ends([ends.numpy() for ends in edges], num_nodes, offsets, num_all)
 
 
-def _at_sources(edges: Sequence[Tensor], num_nodes: IntArray, offsets: IntArray, num_all: int) -> Relay:
+def _at_sources(edges: Sequence[Tensor], num_nodes: PerRelation, offsets: PerRelation, num_all: int) -> Relay:
     """Take every node of a relation's source type for a relay row."""
     ends, sizes = torch.cat(list(edges), dim=1), [each.size(1) for each in edges]
-    rows, device = num_nodes[0], ends.device
+    rows: IntArray = np.array(num_nodes[0])
+    first_node: IntArray = np.array(offsets)
+    device = ends.device
     first_row = exclusive_sums(rows)[:-1]
     row, edge = torch.arange(int(rows.sum()), device=device), torch.arange(ends.size(1), device=device)
-    node = row + repeated(offsets[0] - first_row, rows, device)
-    begin, end = (ends[side] + repeated(first, sizes, device) for side, first in enumerate((first_row, offsets[1])))
+    node = row + repeated(first_node[0] - first_row, rows, device)
+    begin, end = (ends[side] + repeated(first, sizes, device) for side, first in enumerate((first_row, first_node[1])))
     to_rows = Ways(Groups(node, num_all), Groups(row, row.numel(), ordered=True))
     return Relay(
         first=Leg(ways=to_rows, edge=torch.full_like(row, edge.numel())),
@@ -72,13 +77,13 @@ def _at_sources(edges: Sequence[Tensor], num_nodes: IntArray, offsets: IntArray,
     )
 
 
-def _at_smaller_ends(edges: Sequence[IntArray], num_nodes: IntArray, offsets: IntArray, num_all: int) -> Relay:
+def _at_smaller_ends(edges: Sequence[IntArray], num_nodes: PerRelation, offsets: PerRelation, num_all: int) -> Relay:
     """Choose each relation's end: of its edges' sources and destinations, where fewer nodes have an edge."""
     steps = _Steps(num_all), _Steps(num_all)  # at sources, before the relay rows, and at destinations, behind them
     sizes: list[int] = []
     num_rows = num_edges = 0
     every = sum(ends.shape[1] for ends in edges)
-    for ends, sized, first in zip(edges, num_nodes.T.tolist(), offsets.T.tolist(), strict=True):
+    for ends, sized, first in zip(edges, zip(*num_nodes, strict=True), zip(*offsets, strict=True), strict=True):
         counts = [np.bincount(end, minlength=size) for end, size in zip(ends, sized, strict=True)]
         there = [np.flatnonzero(count) for count in counts]
         near = int(len(there[1]) < len(there[0]))

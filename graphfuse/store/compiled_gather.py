@@ -92,8 +92,7 @@ class _Loops:
 
     def find(self) -> bool:
         """Write where samples lie, and return whether all do."""
-        self._library.find.restype = ctypes.c_int64
-        return bool(self._library.find(ctypes.byref(self._shared)))
+        return bool(call(self._library, "find", self._shared))
 
     def take(self, columns: Sequence[Tensor], rest: Tensor) -> None:
         """Write columns, and after each other the sample of each node and the edges."""
