@@ -1,4 +1,4 @@
-"""What compiled loops over the edges of a plan have in common: the ends of edges, and their products, which torch multiplies."""
+"""What compiled loops over the edges of a plan have in common: the ends of edges, and their product terms."""
 
 import ctypes
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from graphfuse.core.compiled import Numbers, address, call, library
+from graphfuse.nn.compiled_blas import sgemm
 from graphfuse.nn.groups import add_up
 from graphfuse.nn.plan import EdgePlan
 
@@ -16,8 +17,8 @@ class Edges(ctypes.Structure):
     """`Edges` of edges.h; loops of one kind add fields of their own."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("num_edges", "num_slots", "source_stride", "destination_stride")),
-        *((name, ctypes.c_void_p) for name in ("source", "destination", "from", "to", "nodes")),
+        *((name, ctypes.c_int64) for name in ("num_nodes", "num_edges", "num_slots", "source_stride", "destination_stride", "threads")),
+        *((name, ctypes.c_void_p) for name in ("sgemm", "source", "destination", "from", "to", "nodes", "mix", "mix_bias")),
     )
 
 
@@ -27,8 +28,8 @@ class EdgeLoops:
     Args:
         file: Their source.
         layout: The fields that they read.
-        source: Table of source slots, [num_source_slots, source_stride].
-        destination: Table of destination slots, [num_destination_slots, destination_stride].
+        tables: Source slots [num_source_slots, source_stride], destination slots [num_destination_slots, destination_stride], and of the
+            product term `relu(mix (key * query) + bias)` mix [channels, channels] and bias [channels], or None.
         plan: Where edges find their slots.
         own: The fields that `layout` adds.
         numbers: What they are compiled for.
@@ -41,31 +42,27 @@ class EdgeLoops:
         self,
         file: Path,
         layout: type[Edges],
-        source: Tensor,
-        destination: Tensor,
+        tables: Sequence[Tensor | None],
         plan: EdgePlan,
         own: Sequence[Numbers | float | None],
         **numbers: int,
     ) -> None:
+        source, destination, mix, bias = tables
+        assert source is not None
+        assert destination is not None
         by = plan.by_destination
-        self._source, self._destination, self._sources = source, destination, by.sources
-        # kept, since the loops only know addresses
-        self._kept = (source, destination, by.sources.index, by.slot, plan.node.offsets, own)
-        counts = (by.order.numel(), destination.size(0), source.size(1), destination.size(1))
-        fields = (each if isinstance(each, int | float) else address(each) for each in own)
-        self._shared = layout(*counts, *(address(each) for each in self._kept[:5]), *fields)
-        self._library = library(file, **numbers)
+        self._source, self._destination, self._mix, self._sources = source, destination, mix, by.sources
         self.threads = torch.get_num_threads()
+        # kept, since the loops only know addresses
+        self._kept = (source, destination, by.sources.index, by.slot, plan.node.offsets, mix, bias, own)
+        counts = (plan.node.num_groups, by.order.numel(), destination.size(0), source.size(1), destination.size(1), self.threads)
+        fields = (each if isinstance(each, int | float) else address(each) for each in own)
+        self._shared = layout(*counts, sgemm(), *(address(each) for each in self._kept[:7]), *fields)
+        self._library = library(file, **numbers)
 
-    def __call__(self, name: str, nodes: slice, *arguments: Tensor | int | None) -> None:
-        """Call one of the loops for a block of nodes."""
-        call(self._library, name, self._shared, nodes.start, nodes.stop, self.threads, *arguments)
-
-    def product(self, edges: slice, nodes: slice, mix: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """Return `key * query` of every edge of a block, and `relu(mix (key * query) + bias)`, [n, channels] each."""
-        pairs = mix.new_empty(edges.stop - edges.start, mix.size(1))
-        self("pair", nodes, pairs)
-        return pairs, torch.addmm(bias, pairs, mix.t()).relu_()
+    def __call__(self, name: str, *arguments: Tensor | int | None) -> None:
+        """Call one of the loops."""
+        call(self._library, name, self._shared, *arguments)
 
     def gradients(self) -> tuple[Tensor, Tensor]:
         """Return memory for the gradients of both tables; that of sources goes through `of_source` in the end."""

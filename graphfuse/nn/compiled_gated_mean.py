@@ -1,4 +1,4 @@
-"""Means of gated messages by compiled loops: they go through edges and nodes, torch multiplies matrices."""
+"""Means of gated messages by compiled loops."""
 
 import ctypes
 from dataclasses import dataclass
@@ -53,12 +53,12 @@ def gated_mean(source: Tensor, destination: Tensor, gating: Gating, plan: EdgePl
 class _Gates(Edges):
     """`Gates` of gated_mean.cpp."""
 
-    _fields_ = (("bias", ctypes.c_float), *((name, ctypes.c_void_p) for name in ("weight", "share", "gate")))
+    _fields_ = (("gate_bias", ctypes.c_float), *((name, ctypes.c_void_p) for name in ("weight", "share", "gate")))
 
 
 def _loops(tensors: list[Tensor], share: Tensor, found: Tensor, plan: EdgePlan) -> EdgeLoops:
-    source, destination, _, _, gate, gate_bias = tensors
-    return EdgeLoops(SOURCE, _Gates, source, destination, plan, (gate_bias.item(), gate, share, found), CHANNELS=gate.size(1))
+    *tables, gate, gate_bias = tensors
+    return EdgeLoops(SOURCE, _Gates, tables, plan, (gate_bias.item(), gate, share, found), CHANNELS=gate.size(1))
 
 
 class _CompiledGates(torch.autograd.Function):
@@ -67,11 +67,8 @@ class _CompiledGates(torch.autograd.Function):
         *tensors, share, plan = arguments
         tensors = [each.detach().contiguous() for each in tensors]
         ordered = share.detach().index_select(0, plan.by_destination.order)
-        # blocks may leave out nodes without edges
-        gate, out = torch.empty_like(ordered), tensors[0].new_zeros(plan.node.num_groups, tensors[1].size(1))
-        loops = _loops(tensors, ordered, gate, plan)
-        for block in plan.by_destination.blocks:
-            loops("forward", block.nodes, loops.product(block.edges, block.nodes, *tensors[2:4])[1], out)
+        gate, out = torch.empty_like(ordered), tensors[0].new_empty(plan.node.num_groups, tensors[4].size(1))
+        _loops(tensors, ordered, gate, plan)("forward", out)
         ctx.plan = plan
         ctx.save_for_backward(*tensors, ordered, gate)
         ctx.mark_non_differentiable(gate)
@@ -81,18 +78,11 @@ class _CompiledGates(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         *tensors, share, gate = ctx.saved_tensors
-        by, mix = ctx.plan.by_destination, tensors[2]
-        loops, gradient = _loops(tensors, share, gate, ctx.plan), gradient.contiguous()
+        loops = _loops(tensors, share, gate, ctx.plan)
         of_source, of_destination = loops.gradients()
-        of_mix, of_bias, of_gate = (torch.zeros_like(each) for each in tensors[2:5])
+        parameters = [each.new_zeros(loops.threads, *each.shape) for each in tensors[2:5]]
         of_score, of_share = torch.empty_like(share), torch.empty_like(share) if ctx.needs_input_grad[6] else None
-        for block in by.blocks:
-            pairs, product = loops.product(block.edges, block.nodes, *tensors[2:4])
-            of_product = torch.empty_like(product)
-            loops("backward", block.nodes, product, gradient, of_source, of_destination, of_share, of_score, of_product)
-            of_mix.addmm_(of_product.t(), pairs)
-            of_bias.add_(of_product.sum(dim=0))
-            of_gate.addmm_(of_score[None, block.edges], product)
-            loops("backward_pair", block.nodes, of_product @ mix, of_source, of_destination)
-        of_share = None if of_share is None else by.in_plan_order(of_share)
-        return loops.of_source(of_source), of_destination, of_mix, of_bias, of_gate, of_score.sum(dim=0, keepdim=True), of_share, None
+        loops("backward", gradient.contiguous(), of_source, of_destination, *parameters, of_share, of_score)
+        of_parameters = [each.sum(dim=0) for each in parameters]  # threads added up their own
+        of_share = None if of_share is None else ctx.plan.by_destination.in_plan_order(of_share)
+        return loops.of_source(of_source), of_destination, *of_parameters, of_score.sum(dim=0, keepdim=True), of_share, None

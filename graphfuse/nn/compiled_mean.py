@@ -1,24 +1,19 @@
-"""Means per relation by compiled loops, which leave matrix products to the BLAS that comes with scipy.
-
-For a few rows at a time, which are still in the cache, it is faster than torch's for all rows at once.
-"""
+"""Means per relation by compiled loops, which leave matrix products to BLAS."""
 
 import ctypes
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from scipy import LowLevelCallable
-from scipy.linalg import cython_blas
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from graphfuse.core.compiled import Numbers, address, addresses, call, library
+from graphfuse.nn.compiled_blas import sgemm
 from graphfuse.nn.compiled_relay import CompiledRelay
 from graphfuse.nn.typed import TypedTable
 
@@ -95,7 +90,7 @@ class _Loops:
         first = array("q", accumulate(sizes, initial=0))
         # kept, since the loops only know addresses
         self._kept: list[Numbers] = [first, array("q", maps.matrices()), addresses(maps.biases), share, x, mean]
-        numbers = (ctypes.addressof(relay.layout), _sgemm(), self.threads, len(sizes))
+        numbers = (ctypes.addressof(relay.layout), sgemm(), self.threads, len(sizes))
         self._shared = _Means(*numbers, *(address(each) for each in self._kept))
         self._library = library(SOURCE, IN=x.size(1), OUT=maps.biases[0].numel())
 
@@ -138,13 +133,3 @@ class _CompiledMean(torch.autograd.Function):
         loops("backward", gradient.contiguous(), at_destinations, of_x, of_matrix, of_bias)
         of_maps = ([each for tensors in (own.weights, own.biases) for each in tensors] for own in found)
         return of_x, None, None, None, None, *(sum(rest, start=first) for first, *rest in zip(*of_maps, strict=True))
-
-
-@cache
-def _sgemm() -> int:
-    """Return the address of BLAS's product of float32 matrices."""
-    capsule = LowLevelCallable.from_cython(cython_blas, "sgemm").function
-    name, pointer = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
-    name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    return int(pointer(capsule, name(capsule)))

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "blas.h"
 #include "relay.h"
 #include "threads.h"
 
@@ -15,13 +16,9 @@ namespace {
 
 constexpr int64_t AHEAD = 8;  // edges by which rows are fetched before they are needed
 constexpr int64_t LINE = 16;  // floats in a line of the cache
-// Rows in a block: so few that BLAS neither packs nor shares out what it multiplies
-constexpr int64_t BLOCK = std::clamp<int64_t>((1 << 18) / (IN * OUT), 16, 128);
+constexpr int64_t BLOCK = rows_in_block(IN, OUT);
 
 constexpr float ZEROS[std::max(IN, OUT)] = {};
-
-using Product = void (*)(const char*, const char*, const int*, const int*, const int*, const float*, const float*, const int*, const float*,
-                         const int*, const float*, float*, const int*);
 
 }  // namespace
 
@@ -39,21 +36,6 @@ struct Means {
 };
 
 namespace {
-
-// Multiply: out [rows, WIDTH] = before * out + a [rows, INNER] b [INNER, WIDTH].  BLAS takes columns for rows, and so the factors turned
-template <int INNER, int WIDTH>
-inline void multiply(const Means& means, const float* a, const float* b, float before, float* out, int64_t rows) {
-    const int width = WIDTH, inner = INNER, height = rows;
-    const float one = 1;
-    means.sgemm("N", "N", &width, &height, &inner, &one, b, &width, a, &inner, &before, out, &width);
-}
-
-// Add the gradient of a matrix: of_matrix [OUT, IN] += of_y [rows, OUT]^T a [rows, IN].
-inline void add_gradient(const Means& means, const float* of_y, const float* a, float* of_matrix, int64_t rows) {
-    const int in = IN, out = OUT, inner = rows;
-    const float one = 1;
-    means.sgemm("N", "T", &in, &out, &inner, &one, a, &in, of_y, &out, &one, of_matrix, &in);
-}
 
 // Add up rows of a table, [CHANNELS] each, along edges [first, last), to what is there; rows of edges before `end` may be fetched.
 template <int64_t CHANNELS>
@@ -83,9 +65,9 @@ inline const float* nodes_of(const int32_t* near, int64_t rows, const float* tab
 // Multiply a block, and add its rows to those of its near nodes: a [rows, INNER], b [INNER, WIDTH], table [num_nodes, WIDTH].
 template <int INNER, int WIDTH>
 inline void add_to_nodes(const Means& means, const float* a, const float* b, const int32_t* near, float* table, int64_t rows) {
-    if (near[rows - 1] - near[0] == rows - 1) return multiply<INNER, WIDTH>(means, a, b, 1, table + near[0] * WIDTH, rows);
+    if (near[rows - 1] - near[0] == rows - 1) return multiply<INNER, WIDTH>(means.sgemm, a, b, 1, table + near[0] * WIDTH, rows);
     float products[BLOCK * WIDTH];
-    multiply<INNER, WIDTH>(means, a, b, 0, products, rows);
+    multiply<INNER, WIDTH>(means.sgemm, a, b, 0, products, rows);
     for (int64_t row = 0; row < rows; ++row)
         for (int64_t c = 0; c < WIDTH; ++c) table[near[row] * WIDTH + c] += products[row * WIDTH + c];
 }
@@ -149,13 +131,11 @@ void gather_nodes(const Means& means, int64_t first, int64_t rows, const float* 
         gather<CHANNELS>(table, relay.far, relay.edge, means.share, edges[row], edges[row + 1], edges[rows], ZEROS, out + row * CHANNELS);
 }
 
-// Return all matrices with rows for columns, since BLAS is faster with those, [num_matrices, IN, OUT].
+// Return all matrices with rows for columns, [num_matrices, IN, OUT].
 std::vector<float> all_turned(const Means& means) {
     const int64_t num_matrices = means.relay->num_relations + means.num_types;
     std::vector<float> turned(num_matrices * IN * OUT);
-    for (int64_t each = 0; each < num_matrices; ++each)
-        for (int64_t i = 0; i < IN; ++i)
-            for (int64_t o = 0; o < OUT; ++o) turned[(each * IN + i) * OUT + o] = means.matrix[each][o * IN + i];
+    for (int64_t each = 0; each < num_matrices; ++each) turn<IN, OUT>(means.matrix[each], &turned[each * IN * OUT]);
     return turned;
 }
 
@@ -173,7 +153,7 @@ extern "C" void forward(const Means& means, float* at_sources, float* out) {
         in_blocks_of_rows(part, 0, &Part::all_rows, [&](int64_t r, int64_t first, int64_t rows) {
             float copies[BLOCK * IN];
             const float* x = nodes_of<IN>(relay.near + first, rows, means.x, copies);
-            multiply<IN, OUT>(means, x, &turned[r * IN * OUT], 0, at_sources + first * OUT, rows);
+            multiply<IN, OUT>(means.sgemm, x, &turned[r * IN * OUT], 0, at_sources + first * OUT, rows);
         });
     });
     // 2. What they send, what nodes know, and rows at destinations
@@ -182,7 +162,7 @@ extern "C" void forward(const Means& means, float* at_sources, float* out) {
         in_blocks_of_nodes(means, part, [&](int64_t type, int64_t first, int64_t nodes) {
             const float* root = &turned[(relay.num_relations + type) * IN * OUT];
             gather_rows<OUT>(means, 0, first, nodes, at_sources, means.bias[type], out + first * OUT);
-            multiply<IN, OUT>(means, means.x + first * IN, root, 1, out + first * OUT, nodes);
+            multiply<IN, OUT>(means.sgemm, means.x + first * IN, root, 1, out + first * OUT, nodes);
         });
         in_blocks_of_rows(part, 1, &Part::near_rows, [&](int64_t r, int64_t first, int64_t rows) {
             float* mean = means.mean + first * IN;
@@ -206,8 +186,8 @@ extern "C" void backward(const Means& means, const float* gradient, float* at_de
         in_blocks_of_rows(part, 1, &Part::all_rows, [&](int64_t r, int64_t first, int64_t rows) {
             float copies[BLOCK * OUT];
             const float* of_y = nodes_of<OUT>(relay.near + first, rows, gradient, copies);
-            add_gradient(means, of_y, means.mean + first * IN, own[r], rows);
-            multiply<OUT, IN>(means, of_y, means.matrix[r], 0, at_destinations + first * IN, rows);
+            add_gradient<IN, OUT>(means.sgemm, of_y, means.mean + first * IN, own[r], rows);
+            multiply<OUT, IN>(means.sgemm, of_y, means.matrix[r], 0, at_destinations + first * IN, rows);
         });
     });
     // 2. What came to them, what nodes knew, and rows at sources
@@ -218,8 +198,8 @@ extern "C" void backward(const Means& means, const float* gradient, float* at_de
             const int64_t root = relay.num_relations + type;
             const float* of_out = gradient + first * OUT;
             gather_rows<IN>(means, 1, first, nodes, at_destinations, ZEROS, of_x + first * IN);
-            multiply<OUT, IN>(means, of_out, means.matrix[root], 1, of_x + first * IN, nodes);
-            add_gradient(means, of_out, means.x + first * IN, own[root], nodes);
+            multiply<OUT, IN>(means.sgemm, of_out, means.matrix[root], 1, of_x + first * IN, nodes);
+            add_gradient<IN, OUT>(means.sgemm, of_out, means.x + first * IN, own[root], nodes);
             float* sum = of_bias[number * means.num_types + type];
             for (int64_t node = 0; node < nodes; ++node)
                 for (int64_t o = 0; o < OUT; ++o) sum[o] += of_out[node * OUT + o];
@@ -227,7 +207,7 @@ extern "C" void backward(const Means& means, const float* gradient, float* at_de
         in_blocks_of_rows(part, 0, &Part::near_rows, [&](int64_t r, int64_t first, int64_t rows) {
             float received[BLOCK * OUT], copies[BLOCK * IN];
             gather_nodes<OUT>(means, first, rows, gradient, received);
-            add_gradient(means, received, nodes_of<IN>(relay.near + first, rows, means.x, copies), own[r], rows);
+            add_gradient<IN, OUT>(means.sgemm, received, nodes_of<IN>(relay.near + first, rows, means.x, copies), own[r], rows);
             add_to_nodes<OUT, IN>(means, received, means.matrix[r], relay.near + first, of_x, rows);
         });
     });
