@@ -97,8 +97,9 @@ class EdgePlan(Mapping[EdgeType, Tensor]):
 
     @cached_property
     def by_destination(self) -> "SortedEdges":
-        """The edges by destination, in blocks."""
-        return sorted_edges(self, sum(self.sizes) if self.edge_index.is_cuda else EDGES_AT_ONCE)
+        """The edges by destination."""
+        at_once = sum(self.sizes) if self.edge_index.is_cuda else EDGES_AT_ONCE
+        return SortedEdges(self.source, self.destination, self.node, self.relation, at_once)
 
     @cached_property
     def shares(self) -> Tensor:
@@ -167,41 +168,59 @@ class EdgeBlock:
     """Which of these each edge has."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class SortedEdges:
-    """Edges in an order in which those of a node, and of each of its slots, stand together."""
+    """Edges in an order in which those of a node, and of each of its slots, stand together.
 
-    order: Tensor
-    """Numbers of the edges in the plan, [num_edges]."""
-    sources: Groups
-    """Source slots, in no order."""
-    slot: Tensor
-    """Destination slots, ascending, [num_edges]."""
-    relation: Tensor
-    """[num_edges]"""
-    blocks: list[EdgeBlock]
+    Args:
+        source: Source slot of every edge.
+        destination: Destination slot of every edge; in their order nodes are in order, too.
+        node: Destination node of every edge.
+        relation: Relation of every edge.
+        edges_at_once: About how many make a block.
+    """
+
+    def __init__(self, source: Groups, destination: Groups, node: Groups, relation: Groups, edges_at_once: int) -> None:
+        self._source, self._destination, self._node, self._relation = source, destination, node, relation
+        self._edges_at_once = edges_at_once
+
+    @property
+    def order(self) -> Tensor:
+        """Numbers of the edges in the plan, [num_edges]."""
+        return self._destination.order
+
+    @cached_property
+    def sources(self) -> Groups:
+        """Source slots, in no order."""
+        return Groups(self._destination.sort(self._source.index), self._source.num_groups)
+
+    @cached_property
+    def slot(self) -> Tensor:
+        """Destination slots, ascending, [num_edges]."""
+        return self._destination.sort(self._destination.index)
+
+    @cached_property
+    def relation(self) -> Tensor:
+        """Relations, [num_edges]."""
+        return self._destination.sort(self._relation.index)
+
+    @cached_property
+    def blocks(self) -> list[EdgeBlock]:
+        """The edges, cut between nodes."""
+        node, blocks, start = self._destination.sort(self._node.index), [], 0
+        while start < self.order.numel():
+            last = node[min(start + self._edges_at_once, self.order.numel()) - 1]
+            edges = slice(start, int(self._node.offsets[last + 1]))
+            slots, by_slot = _within(self.slot[edges], self._destination.offsets, start)
+            nodes, by_node = _within(node[edges], self._node.offsets, start)
+            ends = {"source": self.sources.index[edges], "destination": self.slot[edges]}
+            own = {"node": node[edges], "relation": self.relation[edges]}
+            blocks.append(EdgeBlock(edges=edges, **ends, **own, slots=slots, by_slot=by_slot, nodes=nodes, by_node=by_node))
+            start = edges.stop
+        return blocks
 
     def in_plan_order(self, values: Tensor) -> Tensor:
         """Return something of every edge in the order of the plan: [num_edges, ...] -> [num_edges, ...]."""
         return torch.empty_like(values).index_copy_(0, self.order, values)
-
-
-def sorted_edges(plan: EdgePlan, edges_at_once: int) -> SortedEdges:
-    """Sort a plan's edges by destination slot, which is also by destination node, and cut them into blocks of about some number."""
-    order = plan.destination.order
-    source, slot, node, relation = (
-        plan.destination.sort(groups.index) for groups in (plan.source, plan.destination, plan.node, plan.relation)
-    )
-    blocks, start = [], 0
-    while start < order.numel():
-        last = node[min(start + edges_at_once, order.numel()) - 1]
-        edges = slice(start, int(plan.node.offsets[last + 1]))
-        slots, by_slot = _within(slot[edges], plan.destination.offsets, start)
-        nodes, by_node = _within(node[edges], plan.node.offsets, start)
-        ends = {"source": source[edges], "destination": slot[edges], "node": node[edges], "relation": relation[edges]}
-        blocks.append(EdgeBlock(edges=edges, **ends, slots=slots, by_slot=by_slot, nodes=nodes, by_node=by_node))
-        start = edges.stop
-    return SortedEdges(order=order, sources=Groups(source, plan.source.num_groups), slot=slot, relation=relation, blocks=blocks)
 
 
 def _within(group: Tensor, offsets: Tensor, start: int) -> tuple[slice, Groups]:

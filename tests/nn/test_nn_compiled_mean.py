@@ -18,7 +18,7 @@ from graphfuse.nn.relational import RelationalAttention, RelationalMean
 NUM_NODES = {"post": 400, "user": 7, "word": 150, "lone": 3}
 NUM_EDGES: dict[EdgeType, int] = {
     ("user", "wrote", "post"): 700,
-    ("post", "by", "user"): 700,
+    ("post", "by", "user"): 1000,
     ("word", "in", "post"): 900,
     ("post", "never", "word"): 0,
     ("post", "after", "post"): 300,
