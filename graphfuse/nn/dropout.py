@@ -4,6 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from graphfuse.core import compiled
+from graphfuse.nn import compiled_dropout
+
 LEVELS = 256
 """Chances are multiples of 1 / 256."""
 
@@ -21,6 +24,7 @@ class Dropout(nn.Module):
         super().__init__()
         self.p = p
         self._dropped = min(round(p * LEVELS), LEVELS - 1)
+        self._scale = LEVELS / (LEVELS - self._dropped)
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop values of x, [...], in training."""
@@ -29,10 +33,13 @@ class Dropout(nn.Module):
         if x.is_cuda:  # where drawing costs next to nothing
             return functional.dropout(x, self._dropped / LEVELS)
         words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device).random_(-(2**63), None)
-        drawn = words.view(torch.uint8)[: x.numel()].view(x.shape).to(x.dtype)
+        drawn = words.view(torch.uint8)[: x.numel()]
+        if compiled.fits([x]):
+            return compiled_dropout.drop(x, drawn, self._dropped, self._scale)
+        numbers = drawn.view(x.shape).to(x.dtype)
         # compared as numbers into numbers: torch is six times slower with truth values
-        kept = torch.ge(drawn, self._dropped, out=torch.empty_like(drawn))
-        return x * kept.mul_(LEVELS / (LEVELS - self._dropped))
+        kept = torch.ge(numbers, self._dropped, out=torch.empty_like(numbers))
+        return x * kept.mul_(self._scale)
 
     def extra_repr(self) -> str:
         """Return what is shown of it."""
