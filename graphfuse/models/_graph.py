@@ -17,6 +17,7 @@ from graphfuse.nn.fusion import Decision, EdgeWeights, FusionModule, FusionOutpu
 from graphfuse.nn.inputs import input_projections
 from graphfuse.nn.plan import EdgePlan
 from graphfuse.nn.readout import AttentionReadout, MeanReadout, SampleReadout
+from graphfuse.nn.residual import residual
 from graphfuse.nn.scores import mean_scores
 from graphfuse.nn.typed import TypedTable
 from graphfuse.nn.weights import effective_edge_weights
@@ -94,16 +95,14 @@ class GraphFusion(FusionModule):
     def pass_messages(
         self, x_dict: dict[str, Tensor], edge_index_dict: Mapping[EdgeType, Tensor], weights: Mapping[EdgeType, Tensor]
     ) -> "Passed":
-        """Run all layers; the residual keeps what a node knew."""
+        """Run all layers."""
         x = TypedTable.of(x_dict)
         scores: list[Mapping[EdgeType, Tensor]] = []
         for layer, norm in zip(self.layers, cast("Iterable[nn.ModuleDict]", self.norms), strict=True):
             received, score = layer(x, edge_index_dict, weights, return_edge_scores=True)
             changing = [name for name in x if name in received]  # not all do where some receive nothing
-            before = TypedTable.of(x, changing)
-            # the sums of all types at once: a batch of few samples waits for the number of steps
-            after = before.changed(before.table + self.dropout(TypedTable.of(received, changing).table.relu_()))
-            x = TypedTable.of({**x, **{name: norm[name](part) for name, part in after.items()}})
+            after = residual(TypedTable.of(x, changing), TypedTable.of(received, changing), norm, self.dropout)
+            x = after if len(after) == len(x) else TypedTable.of({**x, **after})
             scores.append(score)
         return Passed(x_dict=x, edge_scores=mean_scores(scores))
 

@@ -1,6 +1,7 @@
 """Dropout by a compiled loop, to the same bits as by PyTorch: one pass, and a byte per value kept for the gradient."""
 
 import ctypes
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,24 +9,30 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from graphfuse.core.compiled import call, library
+from graphfuse.core.compiled import address, call, library
 
 SOURCE = Path(__file__).with_name("dropout.cpp")
 
 
-def drop(x: Tensor, drawn: Tensor, dropped: int, scale: float) -> Tensor:
-    """Return x with 0 in place of some values, and the others scaled.
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """Which values are dropped."""
 
-    Args:
-        x: [...], float32, on the CPU.
-        drawn: A byte per value, [number of values].
-        dropped: Bytes below it drop a value.
-        scale: Factor of the others.
+    bytes: Tensor
+    """A byte per value, [number of values]."""
+    dropped: int
+    """Bytes below it drop a value."""
+    scale: float
+    """Factor of the others."""
+
+
+def drop(x: Tensor, drawn: Drawn) -> Tensor:
+    """Return x, [...], with 0 in place of what is dropped, and the rest scaled; float32, on the CPU.
 
     Raises:
         ConfigError: If the loop has to be compiled and cannot be.
     """
-    return cast("Tensor", _CompiledDropout.apply(x, drawn, dropped, scale))
+    return cast("Tensor", _CompiledDropout.apply(x, drawn))
 
 
 class _Dropout(ctypes.Structure):
@@ -40,20 +47,19 @@ class _Dropout(ctypes.Structure):
 
 class _CompiledDropout(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, drawn: Tensor, dropped: int, scale: float) -> Tensor:
-        ctx.save_for_backward(drawn)
-        ctx.numbers = dropped, scale
-        return _dropped(x, drawn, dropped, scale)
+    def forward(ctx: Any, x: Tensor, drawn: Drawn) -> Tensor:
+        ctx.drawn = drawn
+        return _dropped(x, drawn)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        return _dropped(gradient, *ctx.saved_tensors, *ctx.numbers), None, None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return _dropped(gradient, ctx.drawn), None
 
 
-def _dropped(values: Tensor, drawn: Tensor, dropped: int, scale: float) -> Tensor:
+def _dropped(values: Tensor, drawn: Drawn) -> Tensor:
     values = values.contiguous()
     out = torch.empty_like(values)
-    shared = _Dropout(values.numel(), torch.get_num_threads(), dropped, scale, drawn.data_ptr())
+    shared = _Dropout(values.numel(), torch.get_num_threads(), drawn.dropped, drawn.scale, address(drawn.bytes))
     call(library(SOURCE), "drop", shared, values, out)
     return out
