@@ -46,7 +46,7 @@ class TrainSettings(StageSettings):
     fast: bool = False
     """Give up repeatable results for speed (deterministic algorithms off); the receipt says so."""
     kernels: Literal["torch", "compiled"] = "torch"
-    """What goes along edges and gathers batches on a CPU: PyTorch, or loops compiled on this machine (needs a C++ compiler; only the last bits differ)."""
+    """What passes messages, drops values and gathers batches on a CPU: PyTorch, or loops compiled on this machine (needs a C++ compiler; only the last bits differ)."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where networks run, in training and in all that is done with the run: the processor, or an NVIDIA GPU."""
 

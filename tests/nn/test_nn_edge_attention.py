@@ -26,12 +26,13 @@ def several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("graphfuse.nn.plan.EDGES_AT_ONCE", 8)
 
 
-def made_plan(scale: int = 1) -> EdgePlan:
+def made_plan(scale: int = 1, crowd: int = 1) -> EdgePlan:
+    """Return a plan of `scale` times the nodes, each of which has `crowd` times the edges."""
     draw = torch.Generator().manual_seed(0)
     # the last node of each type stays without edges
     edges = {
         (source, name, destination): torch.stack(
-            [torch.randint(scale * NUM_NODES[end] - 1, (scale * count,), generator=draw) for end in (source, destination)]
+            [torch.randint(scale * NUM_NODES[end] - 1, (scale * crowd * count,), generator=draw) for end in (source, destination)]
         )
         for (source, name, destination), count in NUM_EDGES.items()
     }
@@ -120,8 +121,9 @@ def test_gradients_are_those_of_small_steps(product: bool, across: bool) -> None
 @every_function
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_compiled_loops_agree_with_pytorch(product: bool, across: bool, threads: int, weighted: bool) -> None:
-    plan = made_plan(scale=40)
+@pytest.mark.parametrize("crowd", [1, 60])  # more edges at a node than are multiplied at once
+def test_compiled_loops_agree_with_pytorch(product: bool, across: bool, threads: int, weighted: bool, crowd: int) -> None:
+    plan = made_plan(scale=40 // crowd or 1, crowd=crowd)
     inputs = made_inputs(plan, product, torch.float32)
     if not weighted:
         del inputs["weight"]
