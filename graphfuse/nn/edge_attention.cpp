@@ -108,28 +108,22 @@ void backward_of_sum(const Attention& edges, int64_t edge, const float* arrived,
 
 // Write the shares, and what nodes receive: out [num_nodes, CHANNELS].
 extern "C" void forward(const Attention& edges, float* out) {
-    in_parts(edges, [&](int64_t start, int64_t end, int64_t) {
-        ProductTerm term(edges);
-        in_blocks(edges, start, end, [&](int64_t first, int64_t last) {
-            const int64_t begin = edges.nodes[first];
-            const float* product = term.compute(begin, edges.nodes[last]);
-            for (int64_t node = first; node < last; ++node) {
-                float received[CHANNELS] = {};
-                for (int64_t e = edges.nodes[node]; e < edges.nodes[node + 1]; ++e) {
-                    if (!product && e + AHEAD < edges.num_edges) fetch(edges, edges.source, e + AHEAD);
-                    score(edges, e, product ? product + (e - begin) * CHANNELS : nullptr, edges.share + e * HEADS);
-                }
-                by_group(edges, node, [&](int64_t from, int64_t to) { softmax(edges, from, to); });
-                for (int64_t e = edges.nodes[node]; e < edges.nodes[node + 1]; ++e) {
-                    const float* value = edges.value(e);
-                    const float* more = product ? product + (e - begin) * CHANNELS : nullptr;
-                    for (int64_t h = 0; h < HEADS; ++h)
-                        for (int64_t c = h * WIDTH; c < (h + 1) * WIDTH; ++c)
-                            received[c] += edges.share[e * HEADS + h] * (more ? value[c] + more[c] : value[c]);
-                }
-                std::copy(received, received + CHANNELS, out + node * CHANNELS);
+    in_blocks(edges, [&](int64_t first, int64_t last, const ProductTerm& term, int64_t) {
+        for (int64_t node = first; node < last; ++node) {
+            float received[CHANNELS] = {};
+            for (int64_t e = edges.nodes[node]; e < edges.nodes[node + 1]; ++e) {
+                if (!edges.mix && e + AHEAD < edges.num_edges) fetch(edges, edges.source, e + AHEAD);
+                score(edges, e, term.of(e), edges.share + e * HEADS);
             }
-        });
+            by_group(edges, node, [&](int64_t from, int64_t to) { softmax(edges, from, to); });
+            for (int64_t e = edges.nodes[node]; e < edges.nodes[node + 1]; ++e) {
+                const float *value = edges.value(e), *product = term.of(e);
+                for (int64_t h = 0; h < HEADS; ++h)
+                    for (int64_t c = h * WIDTH; c < (h + 1) * WIDTH; ++c)
+                        received[c] += edges.share[e * HEADS + h] * (product ? value[c] + product[c] : value[c]);
+            }
+            std::copy(received, received + CHANNELS, out + node * CHANNELS);
+        }
     });
 }
 
@@ -142,66 +136,59 @@ extern "C" void forward(const Attention& edges, float* out) {
 extern "C" void backward(const Attention& edges, const float* gradient, int64_t num_relations, float* of_source, float* of_destination,
                          float* of_attention, float* of_mix, float* of_mix_bias, float* of_product_score, float* of_weight,
                          float* of_score) {
-    in_parts(edges, [=, &edges](int64_t start, int64_t end, int64_t thread) {
+    in_blocks(edges, [=, &edges](int64_t first, int64_t last, ProductTerm& term, int64_t thread) {
         float* own = of_attention + thread * num_relations * CHANNELS;
-        ProductTerm term(edges);
-        in_blocks(edges, start, end, [&](int64_t first, int64_t last) {
-            const int64_t begin = edges.nodes[first], stop = edges.nodes[last];
-            const float* product = term.compute(begin, stop);
-            for (int64_t node = first; node < last; ++node) {
-                const float* arrived = gradient + node * CHANNELS;
-                // 1. The softmax: how much each edge's gradient is above its group's mean, times its share
-                by_group(edges, node, [&](int64_t from, int64_t to) {
-                    float mean[HEADS] = {};
-                    for (int64_t e = from; e < to; ++e) {
-                        if (e + AHEAD < edges.num_edges) {
-                            if (!product) fetch(edges, edges.source, e + AHEAD);
-                            if (edges.threads == 1) fetch<1>(edges, of_source, e + AHEAD);
-                        }
-                        const float* value = edges.value(e);
-                        const float* more = product ? product + (e - begin) * CHANNELS : nullptr;
-                        float message[CHANNELS];
-                        for (int64_t c = 0; c < CHANNELS; ++c) message[c] = more ? value[c] + more[c] : value[c];
-                        for (int64_t h = 0; h < HEADS; ++h) {
-                            of_score[e * HEADS + h] = dot(arrived + h * WIDTH, message + h * WIDTH, WIDTH);
-                            mean[h] += of_score[e * HEADS + h] * edges.share[e * HEADS + h];
-                        }
+        for (int64_t node = first; node < last; ++node) {
+            const float* arrived = gradient + node * CHANNELS;
+            // 1. The softmax: how much each edge's gradient is above its group's mean, times its share
+            by_group(edges, node, [&](int64_t from, int64_t to) {
+                float mean[HEADS] = {};
+                for (int64_t e = from; e < to; ++e) {
+                    if (e + AHEAD < edges.num_edges) {
+                        if (!edges.mix) fetch(edges, edges.source, e + AHEAD);
+                        if (edges.threads == 1) fetch<1>(edges, of_source, e + AHEAD);
                     }
-                    for (int64_t e = from; e < to; ++e) {
-                        float sum = 0;
-                        for (int64_t h = 0; h < HEADS; ++h) {
-                            const float apart = of_score[e * HEADS + h] - mean[h];
-                            if (of_weight) sum += edges.unit[e * HEADS + h] * apart;
-                            of_score[e * HEADS + h] = edges.share[e * HEADS + h] * apart;
-                        }
-                        if (of_weight) of_weight[e] = sum;
-                    }
-                });
-                // 2. The additive score and the message
-                for (int64_t e = edges.nodes[node]; e < edges.nodes[node + 1]; ++e) {
-                    float* into_source = of_source + edges.row_of_source(e) * edges.source_stride;
-                    float* into_destination = of_destination + edges.to[e] * edges.destination_stride;
-                    clear(edges, of_destination, e);
-                    backward_of_sum(edges, e, arrived, of_score + e * HEADS, own + edges.relation[e] * CHANNELS, into_source,
-                                    into_destination);
-                    if (!product) continue;
-                    // 3. The product, through the message and through the score
-                    const float* more = product + (e - begin) * CHANNELS;
-                    float* into_product = term.gradient() + (e - begin) * CHANNELS;
-                    float through[CHANNELS] = {};
+                    const float *value = edges.value(e), *product = term.of(e);
+                    float message[CHANNELS];
+                    for (int64_t c = 0; c < CHANNELS; ++c) message[c] = product ? value[c] + product[c] : value[c];
                     for (int64_t h = 0; h < HEADS; ++h) {
-                        for (int64_t c = 0; c < CHANNELS; ++c) through[c] += of_score[e * HEADS + h] * edges.product_score[h * CHANNELS + c];
-                        for (int64_t c = h * WIDTH; c < (h + 1) * WIDTH; ++c) through[c] += arrived[c] * edges.share[e * HEADS + h];
+                        of_score[e * HEADS + h] = dot(arrived + h * WIDTH, message + h * WIDTH, WIDTH);
+                        mean[h] += of_score[e * HEADS + h] * edges.share[e * HEADS + h];
                     }
-                    for (int64_t c = 0; c < CHANNELS; ++c) into_product[c] = more[c] <= 0 ? 0 : through[c];
                 }
+                for (int64_t e = from; e < to; ++e) {
+                    float sum = 0;
+                    for (int64_t h = 0; h < HEADS; ++h) {
+                        const float apart = of_score[e * HEADS + h] - mean[h];
+                        if (of_weight) sum += edges.unit[e * HEADS + h] * apart;
+                        of_score[e * HEADS + h] = edges.share[e * HEADS + h] * apart;
+                    }
+                    if (of_weight) of_weight[e] = sum;
+                }
+            });
+            // 2. The additive score and the message
+            for (int64_t e = edges.nodes[node]; e < edges.nodes[node + 1]; ++e) {
+                float* into_source = of_source + edges.row_of_source(e) * edges.source_stride;
+                float* into_destination = of_destination + edges.to[e] * edges.destination_stride;
+                clear(edges, of_destination, e);
+                backward_of_sum(edges, e, arrived, of_score + e * HEADS, own + edges.relation[e] * CHANNELS, into_source, into_destination);
+                if (!edges.mix) continue;
+                // 3. The product, through the message and through the score
+                const float* product = term.of(e);
+                float* into_product = term.gradient(e);
+                float through[CHANNELS] = {};
+                for (int64_t h = 0; h < HEADS; ++h) {
+                    for (int64_t c = 0; c < CHANNELS; ++c) through[c] += of_score[e * HEADS + h] * edges.product_score[h * CHANNELS + c];
+                    for (int64_t c = h * WIDTH; c < (h + 1) * WIDTH; ++c) through[c] += arrived[c] * edges.share[e * HEADS + h];
+                }
+                for (int64_t c = 0; c < CHANNELS; ++c) into_product[c] = product[c] <= 0 ? 0 : through[c];
             }
-            if (!product) return;
-            float* of_own_score = of_product_score + thread * HEADS * CHANNELS;
-            for (int64_t e = begin; e < stop; e += BLOCK)
-                add_gradient<CHANNELS, HEADS>(edges.sgemm, of_score + e * HEADS, product + (e - begin) * CHANNELS, of_own_score,
-                                              std::min(BLOCK, stop - e));
-            term.backward(of_mix + thread * CHANNELS * CHANNELS, of_mix_bias + thread * CHANNELS, of_source, of_destination);
-        });
+        }
+        if (!edges.mix) return;
+        const int64_t stop = edges.nodes[last];
+        float* of_own_score = of_product_score + thread * HEADS * CHANNELS;
+        for (int64_t e = edges.nodes[first]; e < stop; e += BLOCK)
+            add_gradient<CHANNELS, HEADS>(edges.sgemm, of_score + e * HEADS, term.of(e), of_own_score, std::min(BLOCK, stop - e));
+        term.backward(of_mix + thread * CHANNELS * CHANNELS, of_mix_bias + thread * CHANNELS, of_source, of_destination);
     });
 }

@@ -55,17 +55,6 @@ void in_parts(const Edges& edges, Work work) {
     in_threads(edges.threads, [&](int64_t number) { work(bound(number), bound(number + 1), number); });
 }
 
-// Call work(first node, end) for nodes that have a block of edges together, or one that has more; for all at once if no edge has a
-// product.
-template <typename Work>
-void in_blocks(const Edges& edges, int64_t start, int64_t end, Work work) {
-    if (!edges.mix) return work(start, end);
-    for (int64_t first = start, last; first < end; first = last) {
-        for (last = first + 1; last < end && edges.nodes[last + 1] - edges.nodes[first] <= BLOCK;) ++last;
-        work(first, last);
-    }
-}
-
 // Have the row that an edge a little ahead finds in a table of sources, or in their gradients, brought into the cache: rows
 // lie anywhere, and waiting for them took longer than all else.
 template <int writing = 0>
@@ -97,9 +86,9 @@ class ProductTerm {
         turn<CHANNELS, CHANNELS>(edges.mix, turned_.data());
     }
 
-    // Compute the terms of edges [first, last), and return them, [last - first, CHANNELS], or null without a product.
-    const float* compute(int64_t first, int64_t last) {
-        if (!edges_.mix) return nullptr;
+    // Compute the terms of edges [first, last), if there is a product.
+    void compute(int64_t first, int64_t last) {
+        if (!edges_.mix) return;
         first_ = first, last_ = last;
         const size_t size = (last - first) * CHANNELS;
         if (terms_.size() < size)
@@ -117,13 +106,15 @@ class ProductTerm {
             multiply<CHANNELS, CHANNELS>(edges_.sgemm, &pairs_[begin], turned_.data(), 1, terms, rows);
             for (int64_t i = 0; i < rows * CHANNELS; ++i) terms[i] = terms[i] < 0 ? 0 : terms[i];  // keeps NaN
         });
-        return terms_.data();
     }
 
-    // Return where the gradient of these terms (before the rectifier) is to be written.
-    float* gradient() { return of_terms_.data(); }
+    // Return the term of one of these edges, [CHANNELS], or null without a product.
+    const float* of(int64_t edge) const { return edges_.mix ? &terms_[(edge - first_) * CHANNELS] : nullptr; }
 
-    // Add what follows from it: the gradients of mix [CHANNELS, CHANNELS], its bias [CHANNELS], keys and queries.
+    // Return where the gradient of one of these terms (before the rectifier) is to be written, [CHANNELS].
+    float* gradient(int64_t edge) { return &of_terms_[(edge - first_) * CHANNELS]; }
+
+    // Add what follows from these: the gradients of mix [CHANNELS, CHANNELS], its bias [CHANNELS], keys and queries.
     //
     // of_source [rows of `row_of_source`, source_stride], of_destination like destination.
     void backward(float* of_mix, float* of_bias, float* of_source, float* of_destination) {
@@ -160,5 +151,20 @@ class ProductTerm {
     int64_t first_ = 0, last_ = 0;
     std::vector<float> turned_, pairs_, terms_, of_terms_;
 };
+
+// Call work(first node, end, their product terms, number of the thread) for nodes that have a block of edges together, or one that has
+// more; for all nodes of a thread at once if no edge has a product.
+template <typename Work>
+void in_blocks(const Edges& edges, Work work) {
+    in_parts(edges, [&](int64_t start, int64_t end, int64_t thread) {
+        ProductTerm term(edges);
+        for (int64_t first = start, last; first < end; first = last) {
+            last = edges.mix ? first + 1 : end;
+            while (last < end && edges.nodes[last + 1] - edges.nodes[first] <= BLOCK) ++last;
+            term.compute(edges.nodes[first], edges.nodes[last]);
+            work(first, last, term, thread);
+        }
+    });
+}
 
 }  // namespace

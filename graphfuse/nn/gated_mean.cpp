@@ -17,23 +17,18 @@ struct Gates : Edges {
 
 // Write the gates, and what nodes receive: out [num_nodes, CHANNELS].
 extern "C" void forward(const Gates& edges, float* out) {
-    in_parts(edges, [&](int64_t start, int64_t end, int64_t) {
-        ProductTerm term(edges);
-        in_blocks(edges, start, end, [&](int64_t first, int64_t last) {
-            const int64_t begin = edges.nodes[first];
-            const float* product = term.compute(begin, edges.nodes[last]);
-            for (int64_t node = first; node < last; ++node) {
-                float received[CHANNELS] = {};
-                for (int64_t e = edges.nodes[node]; e < edges.nodes[node + 1]; ++e) {
-                    const float *value = edges.value(e), *more = product + (e - begin) * CHANNELS;
-                    const float gate = 1 / (1 + std::exp(-(dot(more, edges.weight, CHANNELS) + edges.gate_bias)));
-                    const float factor = gate * edges.share[e];
-                    for (int64_t c = 0; c < CHANNELS; ++c) received[c] += factor * (value[c] + more[c]);
-                    edges.gate[e] = gate;
-                }
-                std::copy(received, received + CHANNELS, out + node * CHANNELS);
+    in_blocks(edges, [&](int64_t first, int64_t last, const ProductTerm& term, int64_t) {
+        for (int64_t node = first; node < last; ++node) {
+            float received[CHANNELS] = {};
+            for (int64_t e = edges.nodes[node]; e < edges.nodes[node + 1]; ++e) {
+                const float *value = edges.value(e), *product = term.of(e);
+                const float gate = 1 / (1 + std::exp(-(dot(product, edges.weight, CHANNELS) + edges.gate_bias)));
+                const float factor = gate * edges.share[e];
+                for (int64_t c = 0; c < CHANNELS; ++c) received[c] += factor * (value[c] + product[c]);
+                edges.gate[e] = gate;
             }
-        });
+            std::copy(received, received + CHANNELS, out + node * CHANNELS);
+        }
     });
 }
 
@@ -44,39 +39,33 @@ extern "C" void forward(const Gates& edges, float* out) {
 // [num_edges] or null; of_score [num_edges], which is that of the gate's bias as well.
 extern "C" void backward(const Gates& edges, const float* gradient, float* of_source, float* of_destination, float* of_mix,
                          float* of_mix_bias, float* of_weight, float* of_share, float* of_score) {
-    in_parts(edges, [=, &edges](int64_t start, int64_t end, int64_t thread) {
-        ProductTerm term(edges);
-        in_blocks(edges, start, end, [&](int64_t first, int64_t last) {
-            const int64_t begin = edges.nodes[first];
-            const float* product = term.compute(begin, edges.nodes[last]);
-            float* of_product = term.gradient();
-            float through[CHANNELS] = {};  // the gate
-            for (int64_t node = first; node < last; ++node) {
-                const float* arrived = gradient + node * CHANNELS;
-                for (int64_t e = edges.nodes[node]; e < edges.nodes[node + 1]; ++e) {
-                    if (edges.threads == 1 && e + AHEAD < edges.num_edges) fetch<1>(edges, of_source, e + AHEAD);
-                    const float *value = edges.value(e), *more = product + (e - begin) * CHANNELS, gate = edges.gate[e];
-                    float* into_source = of_source + edges.row_of_source(e) * edges.source_stride;
-                    float* into_product = of_product + (e - begin) * CHANNELS;
-                    clear(edges, of_destination, e);
-                    float message[CHANNELS];
-                    for (int64_t c = 0; c < CHANNELS; ++c) message[c] = value[c] + more[c];
-                    const float of_factor = dot(arrived, message, CHANNELS), factor = gate * edges.share[e];
-                    const float score = of_factor * factor * (1 - gate);
-                    if (of_share) of_share[e] = of_factor * gate;
-                    of_score[e] = score;
-                    const float* weight = edges.weight;
+    in_blocks(edges, [=, &edges](int64_t first, int64_t last, ProductTerm& term, int64_t thread) {
+        float through[CHANNELS] = {};  // the gate
+        for (int64_t node = first; node < last; ++node) {
+            const float* arrived = gradient + node * CHANNELS;
+            for (int64_t e = edges.nodes[node]; e < edges.nodes[node + 1]; ++e) {
+                if (edges.threads == 1 && e + AHEAD < edges.num_edges) fetch<1>(edges, of_source, e + AHEAD);
+                const float *value = edges.value(e), *product = term.of(e), gate = edges.gate[e];
+                float* into_source = of_source + edges.row_of_source(e) * edges.source_stride;
+                float* into_product = term.gradient(e);
+                clear(edges, of_destination, e);
+                float message[CHANNELS];
+                for (int64_t c = 0; c < CHANNELS; ++c) message[c] = value[c] + product[c];
+                const float of_factor = dot(arrived, message, CHANNELS), factor = gate * edges.share[e];
+                const float score = of_factor * factor * (1 - gate);
+                if (of_share) of_share[e] = of_factor * gate;
+                of_score[e] = score;
+                const float* weight = edges.weight;
 #pragma omp simd
-                    for (int64_t c = 0; c < CHANNELS; ++c) {
-                        const float of_message = arrived[c] * factor;
-                        into_source[c] += of_message;
-                        into_product[c] = more[c] <= 0 ? 0 : of_message + score * weight[c];
-                        through[c] += score * more[c];
-                    }
+                for (int64_t c = 0; c < CHANNELS; ++c) {
+                    const float of_message = arrived[c] * factor;
+                    into_source[c] += of_message;
+                    into_product[c] = product[c] <= 0 ? 0 : of_message + score * weight[c];
+                    through[c] += score * product[c];
                 }
             }
-            for (int64_t c = 0; c < CHANNELS; ++c) of_weight[thread * CHANNELS + c] += through[c];
-            term.backward(of_mix + thread * CHANNELS * CHANNELS, of_mix_bias + thread * CHANNELS, of_source, of_destination);
-        });
+        }
+        for (int64_t c = 0; c < CHANNELS; ++c) of_weight[thread * CHANNELS + c] += through[c];
+        term.backward(of_mix + thread * CHANNELS * CHANNELS, of_mix_bias + thread * CHANNELS, of_source, of_destination);
     });
 }
