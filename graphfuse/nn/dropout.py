@@ -44,7 +44,7 @@ class Dropout(nn.Module):
         """Draw which values of x, [...], are dropped on a processor; None outside training, or if none is."""
         if not self.training or not self._dropped:
             return None
-        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
+        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device).random_(-(2**63), None)
         drawn = words.view(torch.uint8)[: x.numel()]
         return Drawn(bytes=drawn, dropped=self._dropped, scale=LEVELS / (LEVELS - self._dropped))
 
