@@ -112,6 +112,17 @@ def test_compiled_means_agree_with_pytorch_and_repeat(product: bool, threads: in
 
 @needs_compiler
 @plain_and_gated
+def test_more_channels_than_are_multiplied_at_once(product: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, channels in (("IN", 130), ("OUT", 72)):
+        monkeypatch.setitem(globals(), name, channels)
+    edges, weights, layer = made_edges(), made_weights(), made_layer(product)
+    expected = with_gradients(layer, edges, weights)
+    with use_kernels("compiled"):
+        check_close(with_gradients(layer, edges, weights), expected)
+
+
+@needs_compiler
+@plain_and_gated
 def test_a_second_layer_shares_the_ways_of_edges(product: bool) -> None:
     edges = EdgePlan(tuple(NUM_EDGES), NUM_NODES, made_edges())
     layers = torch.nn.ModuleList([made_layer(product), RelationalMean(OUT, OUT, tuple(NUM_NODES), tuple(NUM_EDGES), product=product)])

@@ -145,6 +145,22 @@ def test_compiled_loops_agree_with_pytorch(product: bool, across: bool, threads:
 
 
 @needs_compiler
+def test_more_channels_than_are_multiplied_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, channels in (("WIDTH", 65), ("CHANNELS", 130)):
+        monkeypatch.setitem(globals(), name, channels)
+    plan = made_plan(scale=10)
+    inputs = made_inputs(plan, True, torch.float32)
+    with torch.no_grad():  # sums of so many channels
+        inputs["mix"].mul_(0.2), inputs["product_score"].mul_(0.2), inputs["attention"].mul_(0.2)
+    expected = with_gradients(attend, plan, True, inputs)
+    with use_kernels("compiled"):
+        found = with_gradients(attend, plan, True, inputs)
+    for mine, other in zip(found, expected, strict=True):
+        scale = float(other.detach().abs().max())
+        torch.testing.assert_close(mine / scale, other / scale, rtol=0, atol=1e-5)
+
+
+@needs_compiler
 def test_weight_0_is_exactly_the_edge_removed_for_compiled_loops_too() -> None:
     plan = made_plan()
     inputs = made_inputs(plan, True, torch.float32)
