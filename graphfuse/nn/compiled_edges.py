@@ -51,7 +51,7 @@ class EdgeLoops:
         assert source is not None
         assert destination is not None
         by = plan.by_destination
-        self._source, self._destination, self._mix, self._sources = source, destination, mix, by.sources
+        self._source, self._destination, self._sources = source, destination, by.sources
         self.threads = torch.get_num_threads()
         # kept, since the loops only know addresses
         self._kept = (source, destination, by.sources.index, by.slot, plan.node.offsets, mix, bias, own)
