@@ -87,17 +87,58 @@ def compiler() -> tuple[str, ...]:
     return found
 
 
-@cache
-def library(source: Path, **numbers: int) -> ctypes.CDLL:
-    """Return the loops of a source file, compiled now unless they have been before.
+class Loops:
+    """The loops of a source file, with what all their calls share.
 
     Args:
         source: The file; what it includes lies beside it.
+        layout: What they share, as the file lays it out.
+        fields: Its fields in their order: a number, or where numbers lie.
         numbers: What the loops are compiled for, such as the number of channels.
 
     Raises:
         ConfigError: If there is no compiler, or it fails.
     """
+
+    def __init__(self, source: Path, layout: type[ctypes.Structure], *fields: "Numbers | float | None", **numbers: int) -> None:
+        self._kept = fields  # since the loops only know addresses
+        self._shared = layout(*(each if isinstance(each, int | float) else _address(each) for each in fields))
+        self._library = library(source, **numbers)
+
+    @property
+    def shared(self) -> int:
+        """Where it lies, for other loops that read it."""
+        return ctypes.addressof(self._shared)
+
+    def __call__(self, name: str, *arguments: "Numbers | int | None") -> int:
+        """Call one of the loops with what they share, by reference, and what this one is given: whole numbers, or where numbers lie.
+
+        Returns:
+            What it returns; any number if that is nothing.
+        """
+        loop = getattr(self._library, name)
+        loop.restype = ctypes.c_int64
+        plain = (ctypes.c_int64(each) if isinstance(each, int) else ctypes.c_void_p(_address(each)) for each in arguments)
+        return int(loop(ctypes.byref(self._shared), *plain))
+
+
+def addresses(tensors: "Iterable[Tensor]") -> "array[int]":
+    """Return where each tensor's numbers lie: an array, since types of `ctypes` arrays are made anew by every call, and garbage after it."""
+    return array("q", [each.data_ptr() for each in tensors])
+
+
+def _address(numbers: Numbers | None) -> int | None:
+    """Return where numbers lie; None is a null pointer."""
+    if numbers is None:
+        return None
+    if hasattr(numbers, "data_ptr"):
+        return int(numbers.data_ptr())
+    return int(numbers.buffer_info()[0] if isinstance(numbers, array) else numbers.__array_interface__["data"][0])
+
+
+@cache
+def library(source: Path, **numbers: int) -> ctypes.CDLL:
+    """Return what a source file was compiled to, now unless it has been before; arguments and errors are those of `Loops`."""
     command = [*compiler(), *OPTIONS, *(f"-D{name}={number}" for name, number in numbers.items())]
     # what the compiler predefines tells its version, and of the CPU all that matters to it
     machine = _run([*command, "-dM", "-E", "-x", "c++", os.devnull])
@@ -153,29 +194,3 @@ def _run(command: Sequence[str]) -> bytes:
         said = done.stderr.decode(errors="replace").strip()[-500:]
         raise ConfigError(f"train.kernels: compiled could not be compiled ({shlex.join(command)}): {said} Take train.kernels=torch.")
     return done.stdout
-
-
-def call(loops: ctypes.CDLL, name: str, shared: ctypes.Structure, *arguments: "Numbers | int | None") -> int:
-    """Call one of the loops with what all their calls share, by reference, and what this one is given: whole numbers, or where numbers lie.
-
-    Returns:
-        What it returns; any number if that is nothing.
-    """
-    loop = getattr(loops, name)
-    loop.restype = ctypes.c_int64
-    plain = (ctypes.c_int64(each) if isinstance(each, int) else ctypes.c_void_p(address(each)) for each in arguments)
-    return int(loop(ctypes.byref(shared), *plain))
-
-
-def address(numbers: Numbers | None) -> int | None:
-    """Return where numbers lie; None is a null pointer."""
-    if numbers is None:
-        return None
-    if hasattr(numbers, "data_ptr"):
-        return int(numbers.data_ptr())
-    return int(numbers.buffer_info()[0] if isinstance(numbers, array) else numbers.__array_interface__["data"][0])
-
-
-def addresses(tensors: "Iterable[Tensor]") -> "array[int]":
-    """Return where each tensor's numbers lie: an array, since types of `ctypes` arrays are made anew by every call, and garbage after it."""
-    return array("q", [each.data_ptr() for each in tensors])

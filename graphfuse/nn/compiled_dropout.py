@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from graphfuse.core.compiled import address, call, library
+from graphfuse.core.compiled import Loops
 
 SOURCE = Path(__file__).with_name("dropout.cpp")
 
@@ -60,6 +60,5 @@ class _CompiledDropout(torch.autograd.Function):
 def _dropped(values: Tensor, drawn: Drawn) -> Tensor:
     values = values.contiguous()
     out = torch.empty_like(values)
-    shared = _Dropout(values.numel(), torch.get_num_threads(), drawn.dropped, drawn.scale, address(drawn.bytes))
-    call(library(SOURCE), "drop", shared, values, out)
+    Loops(SOURCE, _Dropout, values.numel(), torch.get_num_threads(), drawn.dropped, drawn.scale, drawn.bytes)("drop", values, out)
     return out

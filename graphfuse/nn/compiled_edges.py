@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from graphfuse.core.compiled import Numbers, address, call, library
+from graphfuse.core.compiled import Loops, Numbers
 from graphfuse.nn.compiled_blas import sgemm
 from graphfuse.nn.groups import add_up
 from graphfuse.nn.plan import EdgePlan
@@ -22,7 +22,7 @@ class Edges(ctypes.Structure):
     )
 
 
-class EdgeLoops:
+class EdgeLoops(Loops):
     """The loops over the edges of a plan, with what all their calls share.
 
     Args:
@@ -53,16 +53,9 @@ class EdgeLoops:
         by = plan.by_destination
         self._source, self._destination, self._sources = source, destination, by.sources
         self.threads = torch.get_num_threads()
-        # kept, since the loops only know addresses
-        self._kept = (source, destination, by.sources.index, by.slot, plan.node.offsets, mix, bias, own)
         counts = (plan.node.num_groups, by.order.numel(), destination.size(0), source.size(1), destination.size(1), self.threads)
-        fields = (each if isinstance(each, int | float) else address(each) for each in own)
-        self._shared = layout(*counts, sgemm(), *(address(each) for each in self._kept[:7]), *fields)
-        self._library = library(file, **numbers)
-
-    def __call__(self, name: str, *arguments: Tensor | int | None) -> None:
-        """Call one of the loops."""
-        call(self._library, name, self._shared, *arguments)
+        arrays = (source, destination, by.sources.index, by.slot, plan.node.offsets, mix, bias)
+        super().__init__(file, layout, *counts, sgemm(), *arrays, *own, **numbers)
 
     def gradients(self) -> tuple[Tensor, Tensor]:
         """Return memory for the gradients of both tables; that of sources goes through `of_source` in the end."""

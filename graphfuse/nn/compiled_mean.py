@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from graphfuse.core.compiled import Numbers, address, addresses, call, library
+from graphfuse.core.compiled import Loops, addresses
 from graphfuse.nn.compiled_blas import sgemm
 from graphfuse.nn.compiled_relay import CompiledRelay
 from graphfuse.nn.typed import TypedTable
@@ -73,10 +73,11 @@ class _Means(ctypes.Structure):
     )
 
 
-class _Loops:
-    """The loops, with what all their calls share.
+def _loops(threads: int, sizes: Sequence[int], relay: CompiledRelay, maps: Maps, share: Tensor, x: Tensor, mean: Tensor) -> Loops:
+    """Return the loops.
 
     Args:
+        threads: That share relay rows and nodes among them.
         sizes: Nodes of each type.
         relay: The ways of edges.
         maps: Linear maps.
@@ -84,19 +85,9 @@ class _Loops:
         x: Nodes, [num_nodes, in_channels].
         mean: Mean of each relay row at a destination, [num_rows, in_channels]; others are not touched.
     """
-
-    def __init__(self, sizes: Sequence[int], relay: CompiledRelay, maps: Maps, share: Tensor, x: Tensor, mean: Tensor) -> None:
-        self.threads = torch.get_num_threads()
-        first = array("q", accumulate(sizes, initial=0))
-        # kept, since the loops only know addresses
-        self._kept: list[Numbers] = [first, array("q", maps.matrices()), addresses(maps.biases), share, x, mean]
-        numbers = (ctypes.addressof(relay.layout), sgemm(), self.threads, len(sizes))
-        self._shared = _Means(*numbers, *(address(each) for each in self._kept))
-        self._library = library(SOURCE, IN=x.size(1), OUT=maps.biases[0].numel())
-
-    def __call__(self, name: str, *arguments: Numbers) -> None:
-        """Call one of the loops."""
-        call(self._library, name, self._shared, *arguments)
+    numbers = (relay.layout, sgemm(), threads, len(sizes))
+    nodes, matrices, biases = array("q", accumulate(sizes, initial=0)), array("q", maps.matrices()), addresses(maps.biases)
+    return Loops(SOURCE, _Means, *numbers, nodes, matrices, biases, share, x, mean, IN=x.size(1), OUT=maps.biases[0].numel())
 
 
 class _CompiledMean(torch.autograd.Function):
@@ -115,7 +106,7 @@ class _CompiledMean(torch.autograd.Function):
         x, share = x.contiguous(), relay.share if share is None else share.contiguous()
         mean, at_sources = (x.new_empty(relay.num_rows, channels) for channels in (x.size(1), maps.biases[0].numel()))
         out = x.new_empty(x.size(0), at_sources.size(1))
-        _Loops(sizes, relay, maps, share, x, mean)("forward", at_sources, out)
+        _loops(torch.get_num_threads(), sizes, relay, maps, share, x, mean)("forward", at_sources, out)
         ctx.sizes, ctx.relay, ctx.places = sizes, relay, places
         ctx.save_for_backward(x, share, mean, *parameters)
         return out
@@ -125,9 +116,10 @@ class _CompiledMean(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, share, mean, *parameters = ctx.saved_tensors
         maps = Maps(weights=parameters[: -len(ctx.sizes)], places=ctx.places, biases=parameters[-len(ctx.sizes) :])
-        loops = _Loops(ctx.sizes, ctx.relay, maps, share, x, mean)
+        threads = torch.get_num_threads()
+        loops = _loops(threads, ctx.sizes, ctx.relay, maps, share, x, mean)
         of_x, at_destinations = torch.empty_like(x), torch.empty_like(mean)
-        found = [maps.zeros() for _ in range(loops.threads)]
+        found = [maps.zeros() for _ in range(threads)]
         of_matrix = array("q", [begin for each in found for begin in each.matrices()])
         of_bias = addresses([bias for each in found for bias in each.biases])
         loops("backward", gradient.contiguous(), at_destinations, of_x, of_matrix, of_bias)

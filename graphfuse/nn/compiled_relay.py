@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from graphfuse.core.compiled import call, library
+from graphfuse.core.compiled import Loops
 from graphfuse.core.errors import ConfigError
 from graphfuse.nn.relay import PerRelation
 
@@ -51,17 +51,19 @@ class CompiledRelay:
                 f"train.kernels: compiled numbers edges, and nodes twice, with 31 bits (got {num_all:,} nodes and {num_edges:,} edges). "
                 "Take smaller batches."
             )
-        self._arrays = torch.empty(sum(sizes), dtype=torch.int32)
+        arrays = torch.empty(sum(sizes), dtype=torch.int32)
         self.share = torch.empty(num_edges)
         """Share of every edge in the mean of its destination, [num_edges]."""
-        begins = accumulate(sizes[:-1], lambda begin, size: begin + 4 * size, initial=self._arrays.data_ptr())
-        self.layout = _Layout(len(edges), num_all, *begins, self.share.data_ptr())
-        """What the loops read."""
+        begins = accumulate(sizes[:-1], lambda begin, size: begin + 4 * size, initial=arrays.data_ptr())
+        loops = Loops(SOURCE, _Layout, len(edges), num_all, *begins, self.share)
+        self.layout = loops.shared
+        """Where it lies, for other loops that read it."""
+        self._kept = (loops, arrays)
         relations = array("q")  # `Relation` of relay.cpp
         for ends, *rest in zip(edges, counts, *num_nodes, *offsets, strict=True):
             begin = ends.data_ptr()
             relations.extend([*rest, begin, begin + rest[0] * ends.element_size()])
-        self.num_rows = call(library(SOURCE), "lay_out", self.layout, relations)
+        self.num_rows = loops("lay_out", relations)
         """Relay rows of all relations."""
         if self.num_rows < 0:
             raise IndexError(NO_SUCH_NODE)

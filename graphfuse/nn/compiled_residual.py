@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from graphfuse.core.compiled import address, addresses, call, library
+from graphfuse.core.compiled import Loops, addresses
 from graphfuse.nn.compiled_dropout import Drawn
 
 SOURCE = Path(__file__).with_name("residual.cpp")
@@ -46,30 +46,37 @@ class _Residual(ctypes.Structure):
     )
 
 
-class _Loops:
-    """The loops, with what both share.
+def _loops(
+    threads: int, sizes: Sequence[int], epsilon: float, drawn: Drawn | None, parameters: Sequence[Tensor], *tensors: Tensor
+) -> Loops:
+    """Return the loops.
 
     Args:
+        threads: That share nodes among them.
         sizes: Nodes of each type.
         epsilon: Of the norms.
         drawn: Which values are dropped.
         parameters: Weights of all norms, then biases.
         tensors: What nodes received, and memory for what the gradient needs: normalised sums, and inverse deviations.
     """
-
-    def __init__(self, sizes: Sequence[int], epsilon: float, drawn: Drawn | None, parameters: Sequence[Tensor], *tensors: Tensor) -> None:
-        types = len(sizes)
-        self.threads = torch.get_num_threads()
-        weights, biases = addresses(parameters[:types]), addresses(parameters[types:])
-        # kept, since the loops only know addresses
-        self._kept = array("q", accumulate(sizes, initial=0)), weights, biases, None if drawn is None else drawn.bytes, *tensors
-        chance = (0, 1.0) if drawn is None else (drawn.dropped, drawn.scale)
-        self._shared = _Residual(types, self.threads, *chance, epsilon, *(address(each) for each in self._kept))
-        self._library = library(SOURCE, CHANNELS=tensors[0].size(1))
-
-    def __call__(self, name: str, *arguments: Tensor) -> None:
-        """Call one of the loops."""
-        call(self._library, name, self._shared, *arguments)
+    types = len(sizes)
+    nodes, weights, biases = array("q", accumulate(sizes, initial=0)), addresses(parameters[:types]), addresses(parameters[types:])
+    dropped, scale, drawn_bytes = (0, 1.0, None) if drawn is None else (drawn.dropped, drawn.scale, drawn.bytes)
+    return Loops(
+        SOURCE,
+        _Residual,
+        types,
+        threads,
+        dropped,
+        scale,
+        epsilon,
+        nodes,
+        weights,
+        biases,
+        drawn_bytes,
+        *tensors,
+        CHANNELS=tensors[0].size(1),
+    )
 
 
 class _CompiledResidual(torch.autograd.Function):
@@ -79,7 +86,7 @@ class _CompiledResidual(torch.autograd.Function):
     ) -> Tensor:
         before, received, parameters = before.contiguous(), received.contiguous(), tuple(each.contiguous() for each in parameters)
         normal, inverse, out = torch.empty_like(before), before.new_empty(before.size(0)), torch.empty_like(before)
-        _Loops(sizes, epsilon, drawn, parameters, received, normal, inverse)("forward", before, out)
+        _loops(torch.get_num_threads(), sizes, epsilon, drawn, parameters, received, normal, inverse)("forward", before, out)
         ctx.sizes, ctx.epsilon, ctx.drawn = sizes, epsilon, drawn
         ctx.save_for_backward(received, normal, inverse, *parameters)
         return out
@@ -88,9 +95,10 @@ class _CompiledResidual(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         received, normal, inverse, *parameters = ctx.saved_tensors
-        loops = _Loops(ctx.sizes, ctx.epsilon, ctx.drawn, parameters, received, normal, inverse)
+        threads = torch.get_num_threads()
+        loops = _loops(threads, ctx.sizes, ctx.epsilon, ctx.drawn, parameters, received, normal, inverse)
         of_before, of_received = torch.empty_like(normal), torch.empty_like(normal)
-        found = [normal.new_zeros(loops.threads, len(ctx.sizes), normal.size(1)) for _ in ("weights", "biases")]
+        found = [normal.new_zeros(threads, len(ctx.sizes), normal.size(1)) for _ in ("weights", "biases")]
         loops("backward", gradient.contiguous(), of_before, of_received, *found)
-        of_parameters = (each for threads in found for each in threads.sum(dim=0).unbind())
+        of_parameters = (each for kind in found for each in kind.sum(dim=0).unbind())  # threads added up their own
         return of_before, of_received, None, None, None, *of_parameters

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from graphfuse.core.compiled import address, addresses, call, library
+from graphfuse.core.compiled import Loops, addresses
 from graphfuse.nn.typed import TypedTable
 
 SOURCE = Path(__file__).with_name("sample_means.cpp")
@@ -44,13 +44,12 @@ class _CompiledMeans(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, sizes: Sequence[int], pointers: Sequence[Tensor]) -> Tensor:
         x, num_samples = x.contiguous(), pointers[0].numel() - 1
-        kept = array("q", sizes), addresses(pointers)
-        samples = _Samples(len(sizes), num_samples, torch.get_num_threads(), *(address(each) for each in kept))
-        loops = library(SOURCE, CHANNELS=x.size(1))
+        counts = (len(sizes), num_samples, torch.get_num_threads())
+        loops = Loops(SOURCE, _Samples, *counts, array("q", sizes), addresses(pointers), CHANNELS=x.size(1))
         means = x.new_empty(len(sizes) * num_samples, x.size(1))
-        if not call(loops, "forward", samples, x, means):
+        if not loops("forward", x, means):
             raise IndexError(f"A batch's pointers must ascend from 0 to the number of nodes of each type (got {list(sizes)} nodes).")
-        ctx.shape, ctx.loops, ctx.samples, ctx.kept = x.shape, loops, samples, (pointers, kept)
+        ctx.shape, ctx.loops, ctx.pointers = x.shape, loops, pointers
         return means
 
     @staticmethod
@@ -58,5 +57,5 @@ class _CompiledMeans(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         gradient = gradient.contiguous()
         of_x = gradient.new_empty(ctx.shape)
-        call(ctx.loops, "backward", ctx.samples, gradient, of_x)
+        ctx.loops("backward", gradient, of_x)
         return of_x, None, None

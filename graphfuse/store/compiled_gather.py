@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from graphfuse.core.compiled import Numbers, address, addresses, call, library
+from graphfuse.core.compiled import Loops, addresses
 from graphfuse.core.tables import IntArray
 from graphfuse.store.buffers import Allocate
 from graphfuse.store.columns import Shard
@@ -29,8 +29,10 @@ def gather(shards: Sequence[Shard], shard_of: IntArray, local: IntArray, ends: I
     starts, counts = torch.empty((2, last + 1, len(local)), dtype=torch.int64)
     pointers = torch.empty((types, len(local) + 1), dtype=torch.int64)
     rows = np.empty(last + 1, dtype=np.int64)
-    loops = _Loops(shards, shard_of, local, ends, starts, counts, pointers, rows)
-    if not loops.find():
+    memory = np.stack([shard.memory for shard in shards])
+    numbers = (len(local), types, ends.shape[1], len(shards[0].columns))
+    loops = Loops(SOURCE, _Batch, *numbers, shard_of, local, memory, ends, shards[0].kinds, starts, counts, pointers, rows)
+    if not loops("find"):
         raise IndexError(
             "A sample's pointers must ascend and lie in its shard (they do not: the store is damaged, and was opened unchecked)."
         )
@@ -38,7 +40,7 @@ def gather(shards: Sequence[Shard], shard_of: IntArray, local: IntArray, ends: I
     taken = _memory(shards[0], sizes, allocate)
     whole = torch.empty(sum(sizes[:types]) + 2 * sum(sizes[types:last]), dtype=torch.int64)
     parts = torch.split(whole, [*sizes[:types], *(2 * size for size in sizes[types:last])])
-    loops.take(taken, whole)
+    loops("take", addresses(taken), whole)
     rest = iter(taken[types:])
     return Columns(
         node_counts=counts[:types],
@@ -70,30 +72,3 @@ class _Batch(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("num_samples", "num_node_types", "num_edge_types", "num_columns")),
         *((name, ctypes.c_void_p) for name in ("shard", "local", "memory", "ends", "kinds", "starts", "counts", "node_pointers", "rows")),
     )
-
-
-class _Loops:
-    """The loops, with what both share.
-
-    Args:
-        shards: The shards that occur.
-        shard_of: Each sample's position in `shards`.  [batch_size]
-        local: Each sample's position in its shard.  [batch_size]
-        ends: Number of the source and of the destination node type per edge type.  [2, num_edge_types]
-        found: Where to write first rows, numbers of rows, node pointers, and the sums of the numbers.
-    """
-
-    def __init__(self, shards: Sequence[Shard], shard_of: IntArray, local: IntArray, ends: IntArray, *found: Numbers) -> None:
-        # kept, since the loops only know addresses
-        self._kept = shard_of, local, np.stack([shard.memory for shard in shards]), ends, shards[0].kinds, *found
-        counts = (len(local), len(shards[0].nodes), ends.shape[1], len(shards[0].columns))
-        self._shared = _Batch(*counts, *map(address, self._kept))
-        self._library = library(SOURCE)
-
-    def find(self) -> bool:
-        """Write where samples lie, and return whether all do."""
-        return bool(call(self._library, "find", self._shared))
-
-    def take(self, columns: Sequence[Tensor], rest: Tensor) -> None:
-        """Write columns, and after each other the sample of each node and the edges."""
-        call(self._library, "take", self._shared, addresses(columns), rest)

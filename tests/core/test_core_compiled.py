@@ -1,19 +1,48 @@
 """Loops are compiled on the machine, kept for the next process, and errors say the way out."""
 
+import ctypes
+import gc
 import os
 import stat
 import subprocess
 import sys
+from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from graphfuse.core import compiled
-from graphfuse.core.compiled import asked_for, has_compiler, use_kernels
+from graphfuse.core.compiled import Loops, addresses, asked_for, has_compiler, use_kernels
 from graphfuse.core.errors import ConfigError
 
 ANSWER = 'extern "C" int answer() { return ANSWER; }'
+SUMS = """#include <cstdint>
+struct Sums { int64_t size; float scale; const float* values; const int64_t* extra; const float* const* rows; const float* nothing; };
+extern "C" int64_t sum(const Sums& sums, int64_t more, const float* last) {
+    if (sums.nothing) return -1;
+    float total = last[0] + more + sums.extra[0];
+    for (int64_t i = 0; i < sums.size; ++i) total += sums.scale * (sums.values[i] + sums.rows[i][0]);
+    return total;
+}
+extern "C" int64_t size(const Sums* const* other) { return (*other)->size; }
+"""
+
+
+class Sums(ctypes.Structure):
+    _fields_ = (
+        ("size", ctypes.c_int64),
+        ("scale", ctypes.c_float),
+        *((name, ctypes.c_void_p) for name in ("values", "extra", "rows", "nothing")),
+    )
+
+
+class Other(ctypes.Structure):
+    _fields_ = (("sums", ctypes.c_void_p),)
+
+
 needs_compiler = pytest.mark.skipif(not has_compiler(), reason="there is no C++ compiler on this machine")
 
 
@@ -107,3 +136,13 @@ def test_a_folder_that_others_write_to_is_refused(source: Path, tmp_path: Path) 
     os.chmod(tmp_path / "cache" / "kernels", stat.S_IRWXU | stat.S_IRWXO)
     with pytest.raises(ConfigError, match="nobody else may write"):
         compiled.library(source, ANSWER=42)
+
+
+@needs_compiler
+def test_loops_get_numbers_and_where_numbers_lie(source: Path) -> None:
+    source.write_text(SUMS)
+    rows = [torch.tensor([100.0]), torch.tensor([200.0])]
+    loops = Loops(source, Sums, 2, 0.5, torch.tensor([2.0, 4.0]), array("q", [7000]), addresses(rows), None)
+    gc.collect()  # what fields name is kept
+    assert loops("sum", 10_000, np.array([100_000], dtype=np.float32)) == 117_153
+    assert Loops(source, Other, loops.shared)("size") == 2

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from graphfuse.core.compiled import Kernels, has_compiler, use_kernels
+from graphfuse.core.compiled import Kernels, Loops, has_compiler, use_kernels
 from graphfuse.core.errors import ConfigError
 from graphfuse.core.schema import EdgeType
-from graphfuse.nn import compiled_edges, compiled_mean, compiled_relay
+from graphfuse.nn.compiled_relay import CompiledRelay
 from graphfuse.nn.plan import EdgePlan
 from graphfuse.nn.relational import RelationalAttention, RelationalMean
 
@@ -227,8 +227,7 @@ def test_a_layer_of_other_numbers_than_its_nodes_is_refused_as_by_pytorch(produc
 
 @plain_and_gated
 def test_means_are_not_compiled_unless_asked_for(product: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (compiled_edges, compiled_mean, compiled_relay):
-        monkeypatch.setattr(module, "library", lambda *_, **__: pytest.fail("compiled"))
+    monkeypatch.setattr(Loops, "__init__", lambda *_, **__: pytest.fail("compiled"))
     with_gradients(made_layer(product), made_edges(), None)
 
 
@@ -254,4 +253,4 @@ def test_a_plan_for_other_nodes_is_refused(product: bool) -> None:
 def test_more_nodes_and_edges_than_the_loops_can_number_are_refused() -> None:
     nothing = np.zeros((2, 0), dtype=np.int64)
     with pytest.raises(ConfigError, match=r"got 1,073,741,824 nodes and 0 edges\)\. Take smaller batches"):
-        compiled_relay.CompiledRelay([], nothing, nothing, 2**30)
+        CompiledRelay([], nothing, nothing, 2**30)

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from graphfuse.core.compiled import Kernels, has_compiler, use_kernels
-from graphfuse.nn import compiled_dropout
+from graphfuse.core.compiled import Kernels, Loops, has_compiler, use_kernels
 from graphfuse.nn.dropout import Dropout
 
 needs_compiler = pytest.mark.skipif(not has_compiler(), reason="there is no C++ compiler on this machine")
@@ -62,7 +61,7 @@ def test_compiled_dropout_and_its_gradient_are_those_of_pytorch_to_the_bit(threa
 
 @needs_compiler
 def test_numbers_that_the_loop_does_not_serve_are_dropped_by_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled_dropout, "library", lambda *_, **__: pytest.fail("compiled"))
+    monkeypatch.setattr(Loops, "__init__", lambda *_, **__: pytest.fail("compiled"))
     Dropout(0.3)(torch.ones(9))
     with use_kernels("compiled"):
         assert Dropout(0.3)(torch.ones(9, dtype=torch.float64)).dtype == torch.float64

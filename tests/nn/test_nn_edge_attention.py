@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from graphfuse.core.compiled import has_compiler, use_kernels
-from graphfuse.nn import compiled_edges
+from graphfuse.core.compiled import Loops, has_compiler, use_kernels
 from graphfuse.nn.edge_attention import SLOPE, Scoring, edge_attention
 from graphfuse.nn.plan import EdgePlan
 
@@ -211,7 +210,7 @@ def test_other_numbers_than_float32_go_the_way_of_pytorch() -> None:
 
 
 def test_nothing_is_compiled_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled_edges, "library", lambda *_, **__: pytest.fail("compiled"))
+    monkeypatch.setattr(Loops, "__init__", lambda *_, **__: pytest.fail("compiled"))
     plan = made_plan()
     inputs = made_inputs(plan, False, torch.float32)
     attend(plan, False, inputs)

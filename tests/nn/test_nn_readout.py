@@ -5,9 +5,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch, HeteroData
 
-from graphfuse.core.compiled import has_compiler, use_kernels
+from graphfuse.core.compiled import Loops, has_compiler, use_kernels
 from graphfuse.core.errors import ConfigError
-from graphfuse.nn import compiled_sample_means
 from graphfuse.nn.readout import AttentionReadout, sample_means
 
 CHANNELS = 20
@@ -45,8 +44,8 @@ def test_compiled_means_and_gradients_are_those_of_pytorch_to_the_bit(threads: i
     batch, called = made_batch(), []
     plain = means_and_gradients(batch)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    call = compiled_sample_means.call
-    monkeypatch.setattr(compiled_sample_means, "call", lambda loops, name, *rest: called.append(name) or call(loops, name, *rest))
+    call = Loops.__call__
+    monkeypatch.setattr(Loops, "__call__", lambda loops, name, *rest: called.append(name) or call(loops, name, *rest))
     with use_kernels("compiled"):
         compiled = means_and_gradients(batch)
     assert called == ["forward", "backward"]
@@ -56,7 +55,7 @@ def test_compiled_means_and_gradients_are_those_of_pytorch_to_the_bit(threads: i
 
 @needs_compiler
 def test_numbers_that_loops_do_not_serve_go_the_way_of_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled_sample_means, "library", lambda *_, **__: pytest.fail("compiled"))
+    monkeypatch.setattr(Loops, "__init__", lambda *_, **__: pytest.fail("compiled"))
     batch = made_batch()
     means_and_gradients(batch)
     weights = {"post": torch.full((batch["post"].num_nodes,), 0.5)}

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from graphfuse.core.compiled import Kernels, has_compiler, use_kernels
-from graphfuse.nn import compiled_dropout, compiled_residual
+from graphfuse.core.compiled import Kernels, Loops, has_compiler, use_kernels
 from graphfuse.nn.dropout import Dropout
 from graphfuse.nn.residual import residual
 from graphfuse.nn.typed import TypedTable
@@ -55,8 +54,8 @@ def test_it_is_the_norm_of_the_sum_and_a_type_has_its_own() -> None:
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_compiled_loops_agree_with_pytorch(training: bool, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    called, call = [], compiled_residual.call
-    monkeypatch.setattr(compiled_residual, "call", lambda loops, name, *rest: called.append(name) or call(loops, name, *rest))
+    called, call = [], Loops.__call__
+    monkeypatch.setattr(Loops, "__call__", lambda loops, name, *rest: called.append(name) or call(loops, name, *rest))
     dropout = Dropout(0.3).train(training)
     expected = joined("torch", dropout, made_tables())
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
@@ -82,7 +81,6 @@ def test_what_is_no_number_stays_in_its_row() -> None:
 
 @needs_compiler
 def test_numbers_that_loops_do_not_serve_go_the_way_of_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (compiled_residual, compiled_dropout):
-        monkeypatch.setattr(module, "library", lambda *_, **__: pytest.fail("compiled"))
+    monkeypatch.setattr(Loops, "__init__", lambda *_, **__: pytest.fail("compiled"))
     joined("torch", Dropout(0.3), made_tables())
     assert joined("compiled", Dropout(0.3), made_tables(torch.float64), torch.float64)[0].dtype == torch.float64
