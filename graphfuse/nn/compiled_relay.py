@@ -11,10 +11,9 @@ from torch import Tensor
 
 from graphfuse.core.compiled import Loops
 from graphfuse.core.errors import ConfigError
-from graphfuse.nn.relay import PerRelation
+from graphfuse.nn.relay import NO_SUCH_NODE, PerRelation
 
 SOURCE = Path(__file__).with_name("relay.cpp")
-NO_SUCH_NODE = "Edges must end at nodes of their types (some are numbered below 0 or beyond the last node)."
 
 
 class _Layout(ctypes.Structure):

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from graphfuse.core.schema import EdgeType
-from graphfuse.nn.compiled_relay import NO_SUCH_NODE, CompiledRelay
+from graphfuse.nn.compiled_relay import CompiledRelay
 from graphfuse.nn.groups import Groups, repeated
-from graphfuse.nn.relay import PerRelation, Relay, make_relay
+from graphfuse.nn.relay import NO_SUCH_NODE, PerRelation, Relay, make_relay
 from graphfuse.nn.typed import TypedTable
 
 EDGES_AT_ONCE = 4096
@@ -87,12 +87,11 @@ class EdgePlan(Mapping[EdgeType, Tensor]):
     @cached_property
     def relay(self) -> Relay:
         """The way of every edge by the end of its relation that has fewer nodes."""
-        return make_relay(torch.split(self.edge_index, self.sizes, dim=1), *self._nodes_of_ends())
+        return make_relay(list(self._edge_index_dict.values()), *self._nodes_of_ends())
 
     @cached_property
     def compiled_relay(self) -> CompiledRelay:
         """The same for compiled loops."""
-        # not parts of `edge_index`, which would be copied; the loops look themselves whether all ends exist
         return CompiledRelay(list(self._edge_index_dict.values()), *self._nodes_of_ends())
 
     @cached_property

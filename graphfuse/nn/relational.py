@@ -212,8 +212,8 @@ class RelationalMean(RelationalLayer):
         """Return what each node receives, [num_nodes, out_channels]; what no edge changes needs no tensor of all edges."""
         if self.product:
             return self._gated(x, plan, weight)
-        shares = _shares(plan, weight).to(x.table.dtype)
-        shares = torch.cat([shares, shares.new_ones(1)])
+        shares = plan.relay.share if weight is None else _shares(plan, weight)
+        shares = torch.cat([shares, shares.new_ones(1)]).to(x.table.dtype)
         relayed = plan.relay.first.pass_on(x.table, shares)
         rows = project(relayed, plan.relay.sizes, self._matrices(), [None] * len(self.edge_types), self.out_channels)
         return plan.relay.second.pass_on(rows, shares)

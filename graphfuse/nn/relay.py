@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from graphfuse.core.ragged import exclusive_sums
-from graphfuse.core.tables import IntArray
+from graphfuse.core.tables import FloatArray, IntArray
 from graphfuse.nn.groups import Groups, Ways, repeated, send
 
 PerRelation = Sequence[Sequence[int]]
 """Something of each relation's source type, and of its destination type, [2, num_relations]."""
+NO_SUCH_NODE = "Edges must end at nodes of their types (some are numbered below 0 or beyond the last node)."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,8 @@ class Relay:
     """Relay rows to nodes of all types."""
     sizes: list[int]
     """Relay rows per relation."""
+    share: Tensor
+    """Share of every edge in the mean of its destination, [num_edges]."""
 
 
 def make_relay(edges: Sequence[Tensor], num_nodes: PerRelation, offsets: PerRelation, num_all: int) -> Relay:
@@ -53,6 +56,9 @@ def make_relay(edges: Sequence[Tensor], num_nodes: PerRelation, offsets: PerRela
         num_nodes: Number of nodes of each relation's source and destination type, [2, num_relations].
         offsets: First node of each relation's source and destination type, counted over all types, [2, num_relations].
         num_all: Number of nodes of all types.
+
+    Raises:
+        IndexError: If an edge ends at a node that is not there; a GPU is not waited for to look.
     """
     if any(ends.is_cuda for ends in edges):  # where to count which end has fewer takes longer than the products that it saves
         return _at_sources(edges, num_nodes, offsets, num_all)
@@ -69,11 +75,14 @@ def _at_sources(edges: Sequence[Tensor], num_nodes: PerRelation, offsets: PerRel
     row, edge = torch.arange(int(rows.sum()), device=device), torch.arange(ends.size(1), device=device)
     node = row + repeated(first_node[0] - first_row, rows, device)
     begin, end = (ends[side] + repeated(first, sizes, device) for side, first in enumerate((first_row, first_node[1])))
+    arrival = ends[1] + repeated(exclusive_sums(np.array(num_nodes[1]))[:-1], sizes, device)
+    share = torch.bincount(arrival, minlength=sum(num_nodes[1])).index_select(0, arrival).reciprocal()
     to_rows = Ways(Groups(node, num_all), Groups(row, row.numel(), ordered=True))
     return Relay(
         first=Leg(ways=to_rows, edge=torch.full_like(row, edge.numel())),
         second=Leg(ways=Ways(Groups(begin, row.numel()), Groups(end, num_all)), edge=edge),
         sizes=rows.tolist(),
+        share=share,
     )
 
 
@@ -81,10 +90,14 @@ def _at_smaller_ends(edges: Sequence[IntArray], num_nodes: PerRelation, offsets:
     """Choose each relation's end: of its edges' sources and destinations, where fewer nodes have an edge."""
     steps = _Steps(num_all), _Steps(num_all)  # at sources, before the relay rows, and at destinations, behind them
     sizes: list[int] = []
+    shares: list[FloatArray] = []
     num_rows = num_edges = 0
     every = sum(ends.shape[1] for ends in edges)
     for ends, sized, first in zip(edges, zip(*num_nodes, strict=True), zip(*offsets, strict=True), strict=True):
+        if ends.size and (ends.min() < 0 or any(ends.max(axis=1) >= sized)):
+            raise IndexError(NO_SUCH_NODE)
         counts = [np.bincount(end, minlength=size) for end, size in zip(ends, sized, strict=True)]
+        shares.append(np.divide(1, counts[1][ends[1]], dtype=np.float32))
         there = [np.flatnonzero(count) for count in counts]
         near = int(len(there[1]) < len(there[0]))
         far, nodes = 1 - near, there[near]
@@ -98,7 +111,10 @@ def _at_smaller_ends(edges: Sequence[IntArray], num_nodes: PerRelation, offsets:
         sizes.append(len(nodes))
         num_rows, num_edges = num_rows + len(nodes), num_edges + ends.shape[1]
     (sources, begins, sent), (destinations, arrivals, passed) = (each.laid_out(num_rows) for each in steps)
-    return Relay(first=Leg(ways=Ways(sources, begins), edge=sent), second=Leg(ways=Ways(arrivals, destinations), edge=passed), sizes=sizes)
+    legs = Leg(ways=Ways(sources, begins), edge=sent), Leg(ways=Ways(arrivals, destinations), edge=passed)
+    return Relay(
+        first=legs[0], second=legs[1], sizes=sizes, share=torch.from_numpy(np.concatenate([np.zeros(0, dtype=np.float32), *shares]))
+    )
 
 
 class _Steps:

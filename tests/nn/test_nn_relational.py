@@ -125,13 +125,15 @@ def test_where_matrices_are_multiplied_changes_nothing(monkeypatch: pytest.Monke
     weights = {EDGE_TYPES[0]: torch.rand(9, generator=torch.Generator().manual_seed(1))}
     torch.manual_seed(0)
     layer = RelationalMean(8, 6, NODE_TYPES, EDGE_TYPES, product=False)
-    expected = layer(x_dict, edges, weights)
+    expected = [layer(x_dict, edges, weight) for weight in (weights, None)]
     # what a GPU does
     monkeypatch.setattr(relay, "_at_smaller_ends", lambda each, *rest: relay._at_sources(list(map(torch.from_numpy, each)), *rest))
     plan = EdgePlan(EDGE_TYPES, {"a": 5, "b": 4}, edges)
     assert plan.relay.sizes == [5, 4, 5]
-    for name, value in layer(x_dict, plan, weights).items():
-        torch.testing.assert_close(value, expected[name])
+    torch.testing.assert_close(plan.relay.share, EdgePlan(EDGE_TYPES, plan.num_nodes, edges).shares)
+    for weight, out in zip((weights, None), expected, strict=True):
+        for name, value in layer(x_dict, plan, weight).items():
+            torch.testing.assert_close(value, out[name])
 
 
 @pytest.mark.parametrize("seed", range(3))
