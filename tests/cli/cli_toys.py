@@ -3,6 +3,10 @@
 import contextlib
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +71,19 @@ def answer(*arguments: str | Path) -> tuple[int, dict[str, Any], str]:
         status = run([*map(str, arguments), "--json", "-q"])
     assert "Traceback" not in words.getvalue(), words.getvalue()
     return status, json.loads(out.getvalue().splitlines()[-1]), words.getvalue()
+
+
+def started(*arguments: object) -> subprocess.Popen[str]:
+    """Start a command with `--json` in a process of its own, which Ctrl-C reaches even where whoever runs the tests has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what is ignored here is ignored there
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "graphfuse", *map(str, arguments), "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            start_new_session=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)

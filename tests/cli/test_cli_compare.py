@@ -3,14 +3,11 @@
 import contextlib
 import io
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from cli_toys import answer, make_posts
+from cli_toys import answer, make_posts, started
 
 from graphfuse.cli.main import run
 
@@ -98,14 +95,7 @@ def test_a_store_without_test_rows_is_refused_before_any_training(tmp_path: Path
 
 def test_an_interrupted_comparison_says_how_to_go_on_and_leaves_no_process(line: Path, tmp_path: Path) -> None:
     command = ["compare", str(line / "experiment.yaml"), "--store", str(line / "store"), "--out", str(tmp_path / "out"), *SHORT]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "graphfuse", *command, "--json", "--workers", "2"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        start_new_session=True,
-    )
+    process = started(*command, "--workers", "2")
     assert process.stderr is not None
     next(line for line in process.stderr if ": 3 of " in line)
     process.send_signal(signal.SIGINT)

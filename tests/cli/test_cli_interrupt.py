@@ -1,14 +1,11 @@
 """Ctrl-C, or being told to terminate: the command ends at once with its own exit status, and repeating it ends with the same bytes."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from cli_toys import answer, make_posts
+from cli_toys import answer, make_posts, started
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -20,13 +17,7 @@ def test_an_interrupted_conversion_says_how_to_go_on_and_ends_with_the_same_byte
     posts = make_posts(tmp_path / "posts")
     command = ["convert", str(posts / "experiment.yaml"), "--set", "convert.shard_size=2"]
     # 1. Interrupt it once its first shards are written.
-    process = subprocess.Popen(
-        [sys.executable, "-m", "graphfuse", *command, "--out", str(tmp_path / "store"), "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    process = started(*command, "--out", tmp_path / "store")
     assert process.stderr is not None
     line = next(line for line in process.stderr if line.startswith("convert: ") and not line.startswith("convert: 0 "))
     process.send_signal(stop)
