@@ -23,8 +23,10 @@ TRUE_WORDS = ("true", "yes", "t", "y", "1", "1.0")
 FALSE_WORDS = ("false", "no", "f", "n", "0", "0.0")
 
 NUMBER = r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|(?i:inf|infinity))"
-DATE_DIGITS = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
-"""Eight digits that are a day (`20130417`), not seconds since 1970."""
+DATE_DIGITS = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:\.0)?"
+"""Eight digits that are a day (`20130417`, or `20130417.0` if pandas took a column with gaps for numbers), not seconds since 1970."""
+FIRST_SECOND, END_SECOND = -62_135_596_800, 253_402_300_800
+"""Begin and end of the years 1 to 9999, in which a time lies; others are wrong, or no times."""
 
 DATE_FORMATS = ("%a %b %d %H:%M:%S %z %Y", "%a, %d %b %Y %H:%M:%S %z", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d")
 """Tried in this order after ISO 8601; the first is Twitter's (`Wed Apr 17 18:57:37 +0000 2013`), the second that of e-mail."""
@@ -84,20 +86,23 @@ def as_flags(column: pd.Series) -> Cells:
 def as_times(column: pd.Series) -> Cells:
     """Return seconds since 1970 (UTC); a time without a zone is UTC.
 
-    Understood are ISO 8601, seconds, milli-, micro- and nanoseconds since 1970, and the formats of `DATE_FORMATS`.
+    Understood are ISO 8601, seconds, milli-, micro- and nanoseconds since 1970, and the formats of `DATE_FORMATS`, in the years 1 to 9999.
     """
     words = _words(column)
     number = (words.str.fullmatch(NUMBER) & ~words.str.fullmatch(DATE_DIGITS)).to_numpy(dtype=bool)
     cells = _parse(words, number, _epoch_seconds)
     values = cells.values.copy()
-    words = words.str.replace(r":\s+", ":", regex=True)  # as in 23: 59: 22
-    open_rows = np.flatnonzero(cells.bad & ~number)
+    words = words.str.replace(r":\s+", ":", regex=True).str.removesuffix(".0")  # as in 23: 59: 22, and of days read as numbers
+    # a time finer than microseconds would leave all others of the column fewer years
+    words = words.str.replace(r"([.,][0-9]{6})[0-9]+", r"\1", regex=True)
+    open_rows = np.flatnonzero(cells.bad & ~number & words.str.contains("[0-9]", regex=True).to_numpy(dtype=bool))  # not `now`
     for form in ("ISO8601", *DATE_FORMATS):
         if not len(open_rows):
             break
-        times = pd.to_datetime(words.iloc[open_rows], format=form, utc=True, errors="coerce")
-        values[open_rows] = ((times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(dtype=np.float64)
+        times = pd.to_datetime(words.iloc[open_rows], format=form, utc=True, errors="coerce").dt.as_unit("us")
+        values[open_rows] = ((times - pd.Timestamp(0, tz="UTC").as_unit("us")) / pd.Timedelta(seconds=1)).to_numpy(dtype=np.float64)
         open_rows = open_rows[np.isnan(values[open_rows])]
+    values[(values < FIRST_SECOND) | (values >= END_SECOND)] = np.inf
     return _finite(values, np.isnan(values) & cells.bad)
 
 

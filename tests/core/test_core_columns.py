@@ -85,6 +85,19 @@ def test_times_may_mix_and_bad_ones_are_flagged():
     assert cells.bad.tolist() == [False, False, False, False, True, True, True]
 
 
+def test_times_of_any_year_are_read_whatever_stands_beside_them():
+    days = ["0001-01-01", "1001-01", "2300-01-01", "9999-12-31", "2020-01-01T00:00:00.123456789Z", "20130417.0"]
+    cells = as_times(pd.Series(days))
+    expected = [-62135596800.0, -30578688000.0, 10413792000.0, 253402214400.0, 1577836800.123456, 1366156800.0]
+    np.testing.assert_array_equal(cells.values, expected)
+    np.testing.assert_array_equal([as_times(pd.Series([day])).values[0] for day in days], expected)
+
+
+@pytest.mark.parametrize("text", ["now", "today", "10000-01-01", "-2020-01-01", "1e30", "-7e10"])
+def test_times_that_are_none_or_lie_beyond_all_years_are_bad(text):
+    assert as_times(pd.Series([text])).bad.tolist() == [True]
+
+
 def test_typed_times_are_understood():
     cells = as_times(pd.Series(pd.to_datetime(["2013-04-17T18:57:37Z", None])))
     np.testing.assert_array_equal(cells.values, [1366225057.0, math.nan])
