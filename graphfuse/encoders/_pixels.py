@@ -122,8 +122,8 @@ def shape(mask: FloatArray) -> FloatArray:
     count, side = len(mask), mask.shape[1]
     axis = (np.arange(side, dtype=np.float32) + 0.5) / side
     total = mask.sum(axis=(1, 2)) + 1e-3
-    centre_x = (mask.sum(axis=1) @ axis) / total
-    centre_y = (mask.sum(axis=2) @ axis) / total
+    # not by a matrix product, whose last bits depend on the number of rows
+    centre_x, centre_y = ((mask.sum(axis=along) * axis).sum(axis=1) / total for along in (1, 2))
     dx = axis[None, None, :] - centre_x[:, None, None]
     dy = axis[None, :, None] - centre_y[:, None, None]
     radius = np.sqrt(dx**2 + dy**2)

@@ -15,7 +15,7 @@ from graphfuse.encoders._pixels import GREYS, HARMONICS, HUES, ORIENTATIONS, RAD
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-VERSION = 2
+VERSION = 3
 """Part of the cache key: raise it whenever the same picture would give another vector."""
 
 SIDE = 24
