@@ -91,7 +91,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         value = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise IntegrityError(
             f"{path} must be a readable JSON file ({error}). Was the command that makes it interrupted? Repeat it."
         ) from error

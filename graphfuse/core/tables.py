@@ -145,6 +145,9 @@ class EdgeTable:
     rejections: tuple[Rejection, ...] = ()
     """Links that could not be made."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index", np.asarray(self.index, dtype=np.int64))  # row by row it may have fewer bits, products not
+
     def __len__(self) -> int:
         """Return the number of edges."""
         return int(self.index.shape[1])
@@ -160,7 +163,8 @@ def edge_order(source: IntArray, destination: IntArray, *, distinct: bool = Fals
         destination: Rows in the destination table.  [num_edges]
         distinct: No two are equal, which takes less time where they are in no order yet.
     """
-    key = destination * (source.max(initial=0) + 1) + source  # of one number each, numpy sorts what is sorted already at a glance
+    # of one number each, numpy sorts what is sorted already at a glance
+    key = destination.astype(np.int64, copy=False) * (int(source.max(initial=0)) + 1) + source
     return np.argsort(key, kind="quicksort" if distinct else "stable")
 
 

@@ -58,7 +58,7 @@ class _Gates(Edges):
 
 def _loops(tensors: list[Tensor], share: Tensor, found: Tensor, plan: EdgePlan) -> EdgeLoops:
     *tables, gate, gate_bias = tensors
-    return EdgeLoops(SOURCE, _Gates, tables, plan, (gate_bias.item(), gate, share, found), CHANNELS=gate.size(1))
+    return EdgeLoops(SOURCE, _Gates, tables, plan, (gate_bias.item(), gate, share, found), CHANNELS=tables[2].size(0))
 
 
 class _CompiledGates(torch.autograd.Function):

@@ -41,7 +41,7 @@ class CompiledRelay:
     """
 
     def __init__(self, edges: Sequence[Tensor], num_nodes: PerRelation, offsets: PerRelation, num_all: int) -> None:
-        edges = [each.contiguous() for each in edges]
+        edges = [each.to(torch.int64).contiguous() for each in edges]
         counts = [each.size(1) for each in edges]
         num_edges, most = sum(counts), sum(map(min, *num_nodes))
         sizes = [len(edges), len(edges) + 1, most, most + 1, num_edges, num_edges, 2 * num_all + 1, num_edges, num_edges]

@@ -87,12 +87,14 @@ class EdgePlan(Mapping[EdgeType, Tensor]):
     @cached_property
     def relay(self) -> Relay:
         """The way of every edge by the end of its relation that has fewer nodes."""
-        return make_relay(list(self._edge_index_dict.values()), *self._nodes_of_ends())
+        with torch.inference_mode(False):  # a plan may be used again where gradients are wanted
+            return make_relay(list(self._edge_index_dict.values()), *self._nodes_of_ends())
 
     @cached_property
     def compiled_relay(self) -> CompiledRelay:
         """The same for compiled loops."""
-        return CompiledRelay(list(self._edge_index_dict.values()), *self._nodes_of_ends())
+        with torch.inference_mode(False):
+            return CompiledRelay(list(self._edge_index_dict.values()), *self._nodes_of_ends())
 
     @cached_property
     def by_destination(self) -> "SortedEdges":
@@ -103,7 +105,8 @@ class EdgePlan(Mapping[EdgeType, Tensor]):
     @cached_property
     def shares(self) -> Tensor:
         """Share of every edge in the mean of its destination slot, [num_edges]."""
-        return self.destination.counts.index_select(0, self.destination.index).reciprocal()
+        with torch.inference_mode(False):
+            return self.destination.counts.index_select(0, self.destination.index).reciprocal()
 
     def weights(self, edge_weight_dict: Mapping[EdgeType, Tensor] | None, like: Tensor) -> Tensor | None:
         """Return the weight of every edge, [num_edges], or None if nothing weighs."""

@@ -200,7 +200,7 @@ class RelationalMean(RelationalLayer):
     def outcome(self, x: TypedTable, plan: EdgePlan, weight: Tensor | None) -> Tensor:
         """Return what each node receives, and what it knows itself, [num_nodes, out_channels]; by compiled loops if they can."""
         learned = weight is not None and weight.requires_grad
-        if self.product or learned or not compiled.asked_for():
+        if self.product or learned or not compiled.asked_for() or not self._is_plain():
             return super().outcome(x, plan, weight)
         maps = self._maps(x)
         if not compiled.fits([x.table, weight, *maps.weights, *maps.biases]):
@@ -224,12 +224,17 @@ class RelationalMean(RelationalLayer):
         assert self.gate is not None
         source, destination, share = self.source(x), self.destination(x), _shares(plan, weight).to(x.table.dtype)
         gating = Gating(mix=self.mix.weight, bias=self.mix.bias, gate=self.gate.weight, gate_bias=self.gate.bias)
-        if not compiled.fits([source, destination, share, gating.mix, gating.bias, gating.gate, gating.gate_bias]):
+        tensors = [source, destination, share, gating.mix, gating.bias, gating.gate, gating.gate_bias]
+        if not compiled.fits(tensors) or not self._is_plain():
             ends = (take(source, plan.source), take(destination, plan.destination))
             return cast("Tensor", self.propagate(plan.edge_index, size=None, ends=ends, plan=plan, share=share))
         received, gate = gated_mean(source, destination, gating, plan, share)
         self._edge_score = partial(plan.by_destination.in_plan_order, gate)
         return received
+
+    def _is_plain(self) -> bool:
+        """Return whether messages are those of this class, which are all that the compiled loops know."""
+        return all(getattr(type(self), name) is getattr(RelationalMean, name) for name in ("receive", "message", "aggregate"))
 
     def _matrices(self) -> list[Tensor]:
         """Return the matrix of every relation, [out_channels, in_channels] each."""

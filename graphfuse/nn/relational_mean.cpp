@@ -65,11 +65,11 @@ inline const float* nodes_of(const int32_t* near, int64_t rows, const float* tab
 // Multiply a block, and add its rows to those of its near nodes: a [rows, INNER], b [INNER, WIDTH], table [num_nodes, WIDTH].
 template <int INNER, int WIDTH>
 inline void add_to_nodes(const Means& means, const float* a, const float* b, const int32_t* near, float* table, int64_t rows) {
-    if (near[rows - 1] - near[0] == rows - 1) return multiply<INNER, WIDTH>(means.sgemm, a, b, 1, table + near[0] * WIDTH, rows);
+    if (near[rows - 1] - near[0] == rows - 1) return multiply<INNER, WIDTH>(means.sgemm, a, b, 1, table + int64_t(near[0]) * WIDTH, rows);
     float products[BLOCK * WIDTH];
     multiply<INNER, WIDTH>(means.sgemm, a, b, 0, products, rows);
     for (int64_t row = 0; row < rows; ++row)
-        for (int64_t c = 0; c < WIDTH; ++c) table[near[row] * WIDTH + c] += products[row * WIDTH + c];
+        for (int64_t c = 0; c < WIDTH; ++c) table[int64_t(near[row]) * WIDTH + c] += products[row * WIDTH + c];
 }
 
 using Range = std::pair<int64_t, int64_t>;

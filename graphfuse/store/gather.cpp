@@ -58,7 +58,8 @@ bool find_sample(const Batch& batch, int64_t sample) {
     counts[num_pointers * batch.num_samples] = 1;
     for (int64_t column = 0; column < batch.num_columns; ++column) {
         const int64_t place = batch.type(column) * batch.num_samples;
-        inside &= starts[place] + counts[place] <= bytes[2 + column] / batch.row_bytes(column);
+        const int64_t row_bytes = batch.row_bytes(column);  // 0 where rows hold nothing
+        inside &= !row_bytes || starts[place] + counts[place] <= bytes[2 + column] / row_bytes;
     }
     return inside && last_edge <= num_edges;
 }

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -75,11 +76,24 @@ class GraphStore:
         self._budget = memory_budget
         self._starts = exclusive_sums(np.array([shard["samples"] for shard in self._index.shards], dtype=np.int64))
         self._sizes = [int(self._index.files[shard_file(shard["number"])]["bytes"]) for shard in self._index.shards]
+        self._ends = edge_ends(self.schema)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Have nothing open yet."""
         self._buffers = Buffers()
         self._ahead = ReadAhead(partial(self._read_shard, whole=True))
         self._open: OrderedDict[int, Shard] = OrderedDict()
         self._frames: OrderedDict[str, pd.DataFrame] = OrderedDict()
-        self._ends = edge_ends(self.schema)
+        self._turn = Lock()  # threads may share a store
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy, or another process, needs to open the files itself."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_buffers", "_ahead", "_open", "_frames", "_turn")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._begin()
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -163,11 +177,13 @@ class GraphStore:
         name = units_file(node_type, self._index.shards[number]["number"])
         if first == end and name not in self._index.files:
             return pd.DataFrame()
-        if name not in self._frames:
-            self._frames[name] = self._frame(name)
-            if len(self._frames) > 2 * len(self.schema.node_types):  # the shard at hand and the one before
-                self._frames.popitem(last=False)
-        return self._frames[name].iloc[first:end].reset_index(drop=True)
+        with self._turn:
+            if name not in self._frames:
+                self._frames[name] = self._frame(name)
+                if len(self._frames) > 2 * len(self.schema.node_types):  # the shard at hand and the one before
+                    self._frames.popitem(last=False)
+            frame = self._frames[name]
+        return frame.iloc[first:end].reset_index(drop=True)
 
     def node_counts(self, node_type: str) -> IntArray:
         """Return how many nodes of a type each sample has on disk.  [num_samples]."""
@@ -218,15 +234,16 @@ class GraphStore:
         return self._shards([number])[0]
 
     def _shards(self, numbers: list[int]) -> list[Shard]:
-        missing = [number for number in numbers if number not in self._open]
-        self._open.update({number: self._open_shard(number) for number in missing})
-        shards = [self._open[number] for number in numbers]
-        for number in numbers:
-            self._open.move_to_end(number)
-        used = sum(self._sizes[number] for number in self._open) if missing else 0
-        while used > self._budget and len(self._open) > 1:
-            used -= self._sizes[self._open.popitem(last=False)[0]]
-        return shards
+        with self._turn:
+            missing = [number for number in numbers if number not in self._open]
+            self._open.update({number: self._open_shard(number) for number in missing})
+            shards = [self._open[number] for number in numbers]
+            for number in numbers:
+                self._open.move_to_end(number)
+            used = sum(self._sizes[number] for number in self._open) if missing else 0
+            while used > self._budget and len(self._open) > 1:
+                used -= self._sizes[self._open.popitem(last=False)[0]]
+            return shards
 
     def _open_shard(self, number: int) -> Shard:
         return self._ahead.take(number) or self._read_shard(number)

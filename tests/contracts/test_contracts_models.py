@@ -5,6 +5,7 @@ import torch
 from graphs import MATCH, SCHEMA, batch, decision, graph, labelled_rows, without_edges, without_nodes
 from torch_geometric.data import Batch
 
+from graphfuse.core.compiled import has_compiler, use_kernels
 from graphfuse.core.registry import load, names
 from graphfuse.nn.fusion import FusionModule, FusionNetwork, training_loss
 
@@ -131,6 +132,21 @@ def test_it_learns_every_kind_of_target_also_where_modalities_are_absent(name: s
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
     assert bool(gradients) == any(True for _ in network.parameters())
     assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+@every_model
+@pytest.mark.skipif(not has_compiler(), reason="there is no C++ compiler on this machine")
+def test_compiled_loops_change_nothing(name: str) -> None:
+    found = []
+    for kernels in ("torch", "compiled"):
+        model, whole = module(name), batch(*SIZES)
+        with use_kernels(kernels):
+            output = model(whole)
+            if output.embedding.requires_grad:
+                output.embedding.square().sum().backward()
+        gradients = {place: parameter.grad for place, parameter in model.named_parameters() if parameter.grad is not None}
+        found.append({"embedding": output.embedding} | gradients | {str(kind): score for kind, score in output.edge_scores.items()})
+    torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-6)
 
 
 @every_model

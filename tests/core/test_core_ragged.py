@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from graphfuse.core.ragged import exclusive_sums, places, ragged_rows
-from graphfuse.core.tables import edge_order
+from graphfuse.core.tables import EdgeTable, edge_order
 
 
 @pytest.mark.parametrize("counts", [[], [0], [3, 0, 2], [0, 0, 1, 4]])
@@ -26,3 +26,9 @@ def test_edges_come_by_destination_then_source_and_equal_ones_in_their_order():
     expected = sorted(range(200), key=lambda edge: (destination[edge], source[edge]))
     assert edge_order(source, destination).tolist() == expected
     assert edge_order(source[:0], destination[:0]).tolist() == []
+
+
+def test_edges_with_numbers_of_fewer_bits_are_ordered_alike():
+    source, destination = np.array([[0, 60_000], [1, 60_000]], dtype=np.int32)
+    assert edge_order(source, destination).tolist() == [0, 1]
+    assert EdgeTable(edge_type=("a", "to", "b"), index=np.stack([source, destination])).index.dtype == np.int64

@@ -254,3 +254,36 @@ def test_more_nodes_and_edges_than_the_loops_can_number_are_refused() -> None:
     nothing = np.zeros((2, 0), dtype=np.int64)
     with pytest.raises(ConfigError, match=r"got 1,073,741,824 nodes and 0 edges\)\. Take smaller batches"):
         CompiledRelay([], nothing, nothing, 2**30)
+
+
+@needs_compiler
+def test_messages_of_a_subclass_are_not_compiled() -> None:
+    class Silent(RelationalMean):
+        def message(self, ends: tuple[Tensor, Tensor]) -> Tensor:
+            return super().message(ends) * 0
+
+    layer = Silent(IN, OUT, tuple(NUM_NODES), tuple(NUM_EDGES))
+    with use_kernels("compiled"):
+        out = layer(made_nodes(), made_edges())
+    torch.testing.assert_close(out["user"], layer.root["user"](made_nodes()["user"]))
+
+
+@pytest.mark.parametrize("kernels", ["torch", pytest.param("compiled", marks=needs_compiler)])
+@plain_and_gated
+def test_a_plan_may_be_used_without_gradients_first(kernels: Kernels, product: bool) -> None:
+    layer, x = made_layer(product), made_nodes()
+    plan = EdgePlan(tuple(NUM_EDGES), NUM_NODES, made_edges())
+    with use_kernels(kernels):
+        with torch.inference_mode():
+            layer(x, plan)
+        layer(x, plan)["user"].sum().backward()
+    assert layer.source["post"].weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("kernels", ["torch", pytest.param("compiled", marks=needs_compiler)])
+@plain_and_gated
+def test_edges_may_be_numbered_with_fewer_bits(kernels: Kernels, product: bool) -> None:
+    layer, x = made_layer(product), made_nodes()
+    with use_kernels(kernels):
+        out, short = layer(x, made_edges()), layer(x, {kind: index.int() for kind, index in made_edges().items()})
+    assert torch.equal(out.table, short.table)

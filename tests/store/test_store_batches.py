@@ -5,6 +5,7 @@ import gc
 import pickle
 import tempfile
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -236,6 +237,38 @@ def test_batch_can_be_pickled_cloned_and_taken_apart_afterwards(tmp_path):
     for copied in (pickle.loads(pickle.dumps(batch)), batch.clone(), copy.copy(batch)):
         assert_equal(copied, batch)
         assert_equal(copied.get_example(1), store.sample(0))
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
+def test_store_can_be_pickled_and_copied_after_use(tmp_path, kernels):
+    store = open_store(toy_store(tmp_path, FULL))
+    with use_kernels(kernels):
+        batch = store.batch([5, 0])
+        for copied in (pickle.loads(pickle.dumps(store)), copy.deepcopy(store), copy.copy(store)):
+            assert not copied._open  # it maps the files itself: addresses of others are of no use to it
+            assert_equal(copied.batch([5, 0]), batch)
+
+
+def test_threads_may_share_a_store_that_closes_shards(tmp_path):
+    store = open_store(toy_store(tmp_path, FULL * 4), memory_budget=1)
+
+    def batches(seed):
+        draw = np.random.default_rng(seed)
+        for _ in range(40):
+            chosen = draw.integers(0, len(store), 5)
+            assert store.batch(chosen).position.tolist() == chosen.tolist()
+            assert len(store.units("sample", chosen[0])) == 1
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(batches, range(4)))
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
+def test_columns_may_hold_nothing(tmp_path, monkeypatch, kernels):
+    monkeypatch.setattr("store_toys.SCHEMA", replace(SCHEMA, channels_by_node_type=SCHEMA.channels_by_node_type | {"text_span": 0}))
+    store = open_store(toy_store(tmp_path, FULL))
+    with use_kernels(kernels):
+        assert_equal(store.batch([5, 0]), Batch.from_data_list([store.sample(5), store.sample(0)]))
 
 
 def test_store_without_edge_types_gives_batches_over_several_shards(tmp_path, monkeypatch):
