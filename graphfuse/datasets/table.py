@@ -34,7 +34,7 @@ class Table(Dataset):
     (`core.columns`). Ids are text, byte for byte but for Unicode composition. Each row of the files is a sample or a dropped
     rejection. File names in these settings are the person's own and may lie anywhere; linked tables are looked up beside the
     experiment file, then beside the table. A column called `time` is kept as `time_in_file` while the setting `time` is null, and
-    so for `sample_id`, `user_id`, `group`, `pictures` and `sample_weight`. Names inside the files (pictures) may not leave the picture folder.
+    so for `sample_id`, `user_id`, `group`, `split`, `pictures` and `sample_weight`. Names inside the files (pictures) may not leave the picture folder.
     """
 
     path: Paths | Mapping[str, str]
@@ -188,6 +188,7 @@ class Table(Dataset):
             "pictures": self.pictures.columns if self.pictures else (),
             "sample_weight": (self.weight.repeats,) if self.weight else (),
             "source_row": (),
+            "split": ("split",) if self.split is not None and self.split.column == "split" else (),
         }
 
     def _wanted(self) -> list[tuple[str, str]]:

@@ -138,17 +138,27 @@ class Columns(ColumnSettings):
         ]
 
 
+BOOKKEEPING = ("split", "source_row")
+"""Columns of the samples that say which rows train and where they stood: no property of a sample."""
+
+
 def require_columns(frame: pd.DataFrame, names: Iterable[str], table: str, setting: str) -> None:
-    """Check that columns exist.
+    """Check that columns exist, and that they are those of the file where a name has a meaning of its own.
 
     Raises:
         InputError: Naming all that are missing, and the nearest one that is there.
     """
     known = [str(name) for name in frame.columns]
-    missing = [name for name in names if name not in known]
-    if missing:
-        hints = " ".join(f"'{name}' is not there. {suggest(name, known)}" for name in missing)
-        raise InputError(f"{setting} must name columns of {table}: {hints}")
+    hints = []
+    for name in names:
+        own = f"{name}_in_file"
+        if name not in known:
+            hints.append(f"'{name}' is not there. {suggest(name, known)}")
+        elif own in known or (table == "samples" and name in BOOKKEEPING):
+            ending = f" Did you mean '{own}', the file's own column of that name?" if own in known else ""
+            hints.append(f"'{name}' is not read from the file.{ending}")
+    if hints:
+        raise InputError(f"{setting} must name columns of {table}: {' '.join(hints)}")
 
 
 def source_rows(frame: pd.DataFrame) -> list[int]:

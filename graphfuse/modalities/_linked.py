@@ -5,9 +5,12 @@ import pandas as pd
 
 from graphfuse.core.tables import Manifest
 
+POSITION = "position of the sample"
+"""A name that no column of a table has by accident."""
+
 
 def interactions_of(manifest: Manifest) -> pd.DataFrame:
-    """Return the chunk's interactions with a column `sample`, ordered by sample, time (unknown last) and id.
+    """Return the chunk's interactions with a column `POSITION`, ordered by it, time (unknown last) and id.
 
     Columns the table does not have are filled: `user_id`, `kind`, `reply_to` with "", `time` with NaN. Without such a table
     there are no rows.
@@ -19,6 +22,6 @@ def interactions_of(manifest: Manifest) -> pd.DataFrame:
             frame[name].astype("str").where(frame[name].notna(), "") if name in frame else pd.Series("", index=frame.index, dtype="str")
         )
     frame["time"] = frame["time"].astype("float64") if "time" in frame else np.nan
-    frame["sample"] = pd.Index(manifest.samples["sample_id"]).get_indexer(pd.Index(frame["sample_id"]))
-    frame = frame[frame["sample"] >= 0]
-    return frame.sort_values(["sample", "time", "interaction_id"], kind="stable", na_position="last").reset_index(drop=True)
+    frame[POSITION] = pd.Index(manifest.samples["sample_id"]).get_indexer(pd.Index(frame["sample_id"]))
+    frame = frame[frame[POSITION] >= 0]
+    return frame.sort_values([POSITION, "time", "interaction_id"], kind="stable", na_position="last").reset_index(drop=True)

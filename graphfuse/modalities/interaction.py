@@ -14,7 +14,7 @@ from graphfuse.core.sockets import Modality
 from graphfuse.core.tables import FloatArray, Manifest, NodeTable, State
 from graphfuse.modalities._columns import Columns, ColumnSettings, require_columns
 from graphfuse.modalities._encoding import build_text_encoder, encode_texts
-from graphfuse.modalities._linked import interactions_of
+from graphfuse.modalities._linked import POSITION, interactions_of
 from graphfuse.modalities._settings import checked_encoder
 
 DELAY = "seconds since the sample"
@@ -72,7 +72,7 @@ class Interaction(ColumnSettings, Modality):
             x = np.concatenate([x, self._text_vectors(frame[self.text])], axis=1)
         return NodeTable(
             node_type=self.node_type,
-            sample=frame["sample"].to_numpy(dtype=np.int64),
+            sample=frame[POSITION].to_numpy(dtype=np.int64),
             x=x,
             units=frame[["interaction_id", "user_id", "reply_to", "kind", "time"]].copy(),
             rejections=rejections,
@@ -87,7 +87,7 @@ class Interaction(ColumnSettings, Modality):
         else:
             frame = frame.assign(**{name: pd.Series([], dtype="str") for name in columns})
         started = manifest.samples["time"].to_numpy(dtype=np.float64) if "time" in manifest.samples else np.full(len(manifest), np.nan)
-        frame[DELAY] = frame["time"] - started[frame["sample"].to_numpy()]
+        frame[DELAY] = frame["time"] - started[frame[POSITION].to_numpy()]
         return frame
 
     def _text_vectors(self, cells: pd.Series) -> FloatArray:

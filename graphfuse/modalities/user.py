@@ -11,7 +11,7 @@ from graphfuse.core.errors import InputError
 from graphfuse.core.sockets import Modality
 from graphfuse.core.tables import FloatArray, Manifest, NodeTable, State
 from graphfuse.modalities._columns import Columns, ColumnSettings, require_columns
-from graphfuse.modalities._linked import interactions_of
+from graphfuse.modalities._linked import POSITION, interactions_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,6 @@ def _people(manifest: Manifest) -> pd.DataFrame:
     samples, parts = manifest.samples, []
     if "user_id" in samples:
         parts.append(pd.DataFrame({"sample": np.arange(len(samples)), "user_id": samples["user_id"].astype("str")}))
-    interactions = interactions_of(manifest)
-    parts.append(interactions[["sample", "user_id"]])
+    parts.append(interactions_of(manifest)[[POSITION, "user_id"]].rename(columns={POSITION: "sample"}))
     people = pd.concat(parts, ignore_index=True).sort_values("sample", kind="stable")
     return people[people["user_id"].ne("") & ~people.duplicated()].astype({"user_id": "str"})

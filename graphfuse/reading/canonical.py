@@ -13,6 +13,9 @@ from graphfuse.reading.raw_table import RawTable
 from graphfuse.reading.rejecting import as_ids, reject
 from graphfuse.reading.settings import Group
 
+SETTINGS = ("sample_id", "user_id", "time", "group")
+"""Canonical columns with a setting of the same name that takes a column."""
+
 
 def identify(raw: RawTable, frame: pd.DataFrame, column: str | None, rejections: list[Rejection]) -> tuple[pd.DataFrame, pd.Series]:
     """Return the rows that have an id, and these ids.
@@ -71,19 +74,22 @@ def name_conflicts(columns: list[str], source_of: Mapping[str, tuple[str, ...]],
     problems = []
     for name, sources in source_of.items():
         if name in columns and name not in sources and (sources or name in used or f"{name}_in_file" in columns):
-            read = f"is read from '{', '.join(sources)[:40]}'" if sources else "is not set"
+            read = f", and setting '{name}' {_is_read(sources)}. Set `{name}: {name}`, or rename" if name in SETTINGS else ". Rename"
             problems.append(
-                f"Column '{name}' of the table has a fixed meaning here, and setting '{name}' {read}. "
-                f"Set `{name}: {name}`, or rename the column: `rename: {{{name}_in_file: {name}}}`."
+                f"Column '{name}' of the table has a fixed meaning here{read} the column: `rename: {{{name}_in_file: {name}}}`."
             )
     return problems
 
 
+def _is_read(sources: tuple[str, ...]) -> str:
+    return f"is read from '{', '.join(sources)[:40]}'" if sources else "is not set"
+
+
 def set_aside(frame: pd.DataFrame, source_of: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
-    """Return the frame with `time_in_file` for a column `time` while the setting `time` is null, and so on.
+    """Return the frame with `time_in_file` for a column `time` that the setting `time` does not read, and so on.
 
     A manifest has a canonical column only where its setting says what it is read from.
     """
     columns = set(frame.columns)
-    aside = {name: f"{name}_in_file" for name, sources in source_of.items() if not sources and name in columns}
+    aside = {name: f"{name}_in_file" for name, sources in source_of.items() if name not in sources and name in columns}
     return frame.rename(columns=aside) if aside else frame

@@ -5,9 +5,10 @@ import pandas as pd
 
 from graphfuse.core.columns import as_texts, as_times
 from graphfuse.core.tables import Rejection
+from graphfuse.reading.canonical import set_aside
 from graphfuse.reading.raw_table import RawTable
 from graphfuse.reading.rejecting import as_ids, missing_columns, reject
-from graphfuse.reading.settings import Interactions, Join, Users
+from graphfuse.reading.settings import CANONICAL, Interactions, Join, Users
 
 UsersTable = tuple[Users, RawTable]
 InteractionsTable = tuple[Interactions, RawTable]
@@ -67,7 +68,8 @@ def link_users(raw: RawTable, settings: Users) -> tuple[pd.DataFrame, list[Rejec
     rule = "A user must have one row ({value} has several; the first is taken). Remove the others."
     rejections += reject(again, "users", ids, ids, column=settings.user_id, reason="duplicate_id", detail=rule)
     kept = ~(empty | again)
-    return raw.frame.assign(user_id=ids)[kept].reset_index(drop=True), rejections
+    frame = set_aside(raw.frame, {"user_id": (settings.user_id,)}).assign(user_id=ids)
+    return frame[kept].reset_index(drop=True), rejections
 
 
 def link_interactions(
@@ -82,19 +84,19 @@ def link_interactions(
         strangers: Whether interactions of other samples may be there (a table that new rows share with the old ones): they
             are then not reported.
     """
-    frame = raw.frame
-    canonical = {name: as_ids(frame[column]) for name, column in settings.columns().items() if name not in ("time", "kind")}
-    canonical.setdefault("interaction_id", pd.Series(frame.index.astype(str), index=frame.index, dtype="str"))
-    empty_text = pd.Series("", index=frame.index, dtype="str")
+    cells, sources = raw.frame, settings.columns()
+    canonical = {name: as_ids(cells[column]) for name, column in sources.items() if name not in ("time", "kind")}
+    canonical.setdefault("interaction_id", pd.Series(cells.index.astype(str), index=cells.index, dtype="str"))
+    empty_text = pd.Series("", index=cells.index, dtype="str")
     for name in ("user_id", "reply_to"):
         canonical.setdefault(name, empty_text)
-    canonical["kind"] = as_texts(frame[settings.kind]).values.str.strip() if settings.kind else empty_text
-    frame = frame.assign(**canonical)
+    canonical["kind"] = as_texts(cells[settings.kind]).values.str.strip() if settings.kind else empty_text
+    frame = set_aside(cells, {name: (sources.get(name, ""),) for name in CANONICAL}).assign(**canonical)
     rejections = [*raw.rejections]
     kept = _keep(frame, settings, sample_ids, strangers, rejections)
     frame = frame[kept]
-    frame = frame.assign(time=_times(frame, settings, rejections), reply_to=_replies(frame, settings, rejections))
-    return frame, rejections
+    times = _times(cells[kept], frame["interaction_id"], settings, rejections)
+    return frame.assign(time=times, reply_to=_replies(frame, settings, rejections)), rejections
 
 
 def _keep(frame: pd.DataFrame, settings: Interactions, sample_ids: pd.Series, strangers: bool, rejections: list[Rejection]) -> pd.Series:
@@ -116,11 +118,11 @@ def _keep(frame: pd.DataFrame, settings: Interactions, sample_ids: pd.Series, st
     return pd.Series(kept & ~again, index=frame.index)
 
 
-def _times(frame: pd.DataFrame, settings: Interactions, rejections: list[Rejection]) -> np.ndarray:
+def _times(cells: pd.DataFrame, keys: pd.Series, settings: Interactions, rejections: list[Rejection]) -> np.ndarray:
     """Return seconds since 1970, NaN where the time is missing or cannot be read."""
     if settings.time is None:
-        return np.full(len(frame), np.nan)
-    return read_times(frame, settings.time, "interactions", frame["interaction_id"], rejections)
+        return np.full(len(cells), np.nan)
+    return read_times(cells, settings.time, "interactions", keys, rejections)
 
 
 def read_times(frame: pd.DataFrame, column: str, table: str, keys: pd.Series, rejections: list[Rejection]) -> np.ndarray:

@@ -73,6 +73,10 @@ class Users(_Part):
     format: Format | None = None
 
 
+CANONICAL = ("interaction_id", "sample_id", "user_id", "kind", "time", "reply_to")
+"""Columns of interactions with a meaning of their own; a setting of the same name says what each is read from."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Interactions(_Part):
     """The table of replies, likes, shares: one row each, belonging to one sample."""
@@ -91,8 +95,7 @@ class Interactions(_Part):
 
     def columns(self) -> dict[str, str]:
         """Return the column that each canonical column is read from, where there is one."""
-        names = ("interaction_id", "sample_id", "user_id", "kind", "time", "reply_to")
-        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return {name: getattr(self, name) for name in CANONICAL if getattr(self, name) is not None}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -137,11 +137,20 @@ def test_a_group_that_does_not_match_is_rejected_and_stands_for_itself(tmp_path)
     assert [(r.row, r.reason) for r in manifest.rejections] == [(17, "group_unmatched")]
 
 
-@pytest.mark.parametrize("name", ["user_id", "time", "group", "pictures", "sample_id", "source_row"])
+@pytest.mark.parametrize("name", ["user_id", "time", "group", "pictures", "sample_id", "source_row", "split"])
 def test_a_canonical_name_is_set_aside_while_its_setting_is_null(tmp_path, name):
     manifest = table(tmp_path, POSTS.assign(**{name: "x"}), split={"by": "random"})
     assert manifest.samples[f"{name}_in_file"].tolist() == ["x"] * 20
-    assert (name in manifest.samples) == (name in ("sample_id", "source_row"))
+    assert (name in manifest.samples) == (name in ("sample_id", "source_row", "split"))
+
+
+def test_a_column_called_split_says_the_split_only_where_it_is_asked(tmp_path):
+    frame = POSTS.assign(split=["train", "test"] * 10, fold=["test", "train"] * 10)
+    asked = table(tmp_path, frame, split={"by": "column", "column": "split", "validation": 0})
+    assert asked.samples["split"].tolist() == frame["split"].tolist()
+    other = table(tmp_path, frame, split={"by": "column", "column": "fold", "validation": 0})
+    assert other.samples["split"].tolist() == frame["fold"].tolist()
+    assert other.samples["split_in_file"].tolist() == frame["split"].tolist()
 
 
 def test_a_column_whose_name_means_something_else_is_refused(tmp_path):

@@ -36,3 +36,9 @@ def test_an_infinite_cell_is_counted_and_the_row_stays():
 def test_a_missing_column_is_named_with_the_nearest():
     with pytest.raises(InputError, match=r"modalities.sample must name columns of samples: 'like' is not there. Did you mean 'likes'\?"):
         modality(name="sample", numeric=["like"]).fit(manifest(likes=["1"]))
+
+
+@pytest.mark.parametrize(("name", "rest"), [("split", {}), ("time", {"time": [1.0], "time_in_file": ["31"]})])
+def test_a_column_that_means_something_else_than_in_the_file_is_no_feature(name, rest):
+    with pytest.raises(InputError, match=f"'{name}' is not read from the file"):
+        modality(name="sample", categorical=[name]).fit(manifest(likes=["1"], **rest))
