@@ -1,6 +1,6 @@
 """What conversion learns, from train rows only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,8 +31,9 @@ def fit_states(recipe: Recipe, manifest: Manifest) -> Fitted:
     Edge builders that learn are shown the nodes of at most `convert.fit_samples` train rows, a seeded draw.
 
     Raises:
-        InputError: If there are no train rows, or they do not suffice for a plug-in.
+        InputError: If there are no train rows, they do not suffice for a plug-in, or a target has the name of something else.
     """
+    _check_names(recipe, manifest.target)
     train = train_part(manifest)
     states: dict[str, State] = {recipe.state_name(modality): modality.fit(train) for modality in recipe.modalities}
     target = recipe.task.fit(train.samples[list(train.target)]) if train.target else TargetSchema(kind="none")
@@ -40,6 +41,16 @@ def fit_states(recipe: Recipe, manifest: Manifest) -> Fitted:
         tables = _drawn_nodes(recipe, train, states)
         states |= {recipe.state_name(builder): builder.fit(tables) for builder in recipe.edges if builder.needs_fit()}
     return Fitted(states=states, schema=_schema(recipe, train, states), target=target)
+
+
+def _check_names(recipe: Recipe, targets: Sequence[str]) -> None:
+    """Raise if a target is called as what the table of samples says of each sample."""
+    said = {f"has_{item.modality}" for item in recipe.modalities} | {f"num_{item.node_type}" for item in recipe.modalities}
+    for name in said & set(targets):
+        raise InputError(
+            f"A target may not be called '{name}', which says in a store what a sample has. Give it another name: "
+            f"dataset.rename: {{{name}_in_file: {name}}}, and dataset.target: {name}_in_file."
+        )
 
 
 def train_part(manifest: Manifest) -> Manifest:

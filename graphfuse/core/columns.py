@@ -4,6 +4,8 @@ Every reader of a table parses cells here and nowhere else, so that `null` or `1
 """
 
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -202,6 +204,30 @@ def places_among(texts: pd.Series, values: pd.Series) -> npt.NDArray[np.int64]:
     """Return where each text stands first among some values, -1 where it does not."""
     found = pc.index_in(arrow_texts(texts), value_set=arrow_texts(values)).fill_null(-1)
     return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def known_places(texts: pd.Series, known: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return which of some known texts each text is, -1 where it is none.  [num_rows].
+
+    What is not there as it is written is looked for by what it means, if only one known text means that: a program that reads
+    the same file as numbers and truth values has `1` and `true` where the file says `1.0` and `True`.
+    """
+    place = pd.Index(known).get_indexer(pd.Index(texts)).astype(np.int64)
+    strange = np.flatnonzero(place < 0)
+    if len(strange):
+        meanings = [_meaning(text) for text in known]
+        counts = Counter(meanings)
+        alone = {meaning: number for number, meaning in enumerate(meanings) if counts[meaning] == 1}
+        place[strange] = [alone.get(_meaning(text), -1) for text in texts.iloc[strange]]
+    return place
+
+
+def _meaning(text: str) -> str:
+    """Return a text that is the same for all ways to write a number or a truth value."""
+    word = text.strip()
+    if re.fullmatch(NUMBER, word):
+        return repr(float(word))
+    return word.lower() if word.lower() in ("true", "false") else text
 
 
 def arrow_texts(texts: pd.Series) -> "pa.ChunkedArray | pa.Array":

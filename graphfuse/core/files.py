@@ -169,7 +169,10 @@ def inside(root: Path, name: str) -> Path:
     if "\0" in name or "\\" in name or name.startswith(("/", "~")) or name[1:2] == ":":
         raise UnsafeError(f"A path must be relative with forward slashes (got '{shown}'). Give it relative to the table's folder.")
     base = root.resolve()
-    real = _real(base, name)
+    try:
+        real = _real(base, name)
+    except RuntimeError as error:  # links that lead back to themselves
+        raise UnsafeError(f"A path may not go in circles (got '{shown}'). Put the file itself there, no link.") from error
     if not real.is_relative_to(base):
         raise UnsafeError(f"A path may not leave its folder (got '{shown}'). Copy the file into it.")
     mode = os.stat(real).st_mode

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from graphfuse.core.columns import MISSING_WORDS
 from graphfuse.core.tables import FloatArray
 
 Problem = tuple[str, str]
@@ -69,7 +70,7 @@ def _parse(cell: object) -> list[Any]:
         TypeError: If there is something else than a list.
     """
     if isinstance(cell, str):
-        if not cell.strip():
+        if cell.strip().lower() in MISSING_WORDS:
             return []
         try:
             cell = json.loads(cell)
@@ -99,6 +100,6 @@ def _numbers(box: Iterable[Any]) -> tuple[float, ...] | None:
     """Return four finite numbers, or None."""
     try:
         values = tuple(float(value) for value in box)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return values if len(values) == 4 and all(np.isfinite(values)) else None

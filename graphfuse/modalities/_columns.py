@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import PositiveInt
 
-from graphfuse.core.columns import as_flags, as_numbers, as_texts, is_missing
+from graphfuse.core.columns import as_flags, as_numbers, as_texts, is_missing, known_places
 from graphfuse.core.errors import InputError, suggest
 from graphfuse.core.files import pack_strings, unpack_strings
 from graphfuse.core.tables import FloatArray, Rejection, State
@@ -175,7 +175,7 @@ def category_values(cells: pd.Series) -> pd.Series:
 def _one_hot(cells: pd.Series, vocabulary: list[str]) -> FloatArray:
     """Return one slot per known value and a last one for any other; missing is all zeros.  [num_rows, vocabulary + 1]."""
     values = category_values(cells)
-    slot = pd.Index(vocabulary, dtype="str").get_indexer(pd.Index(values))
+    slot = known_places(values, vocabulary)
     slot = np.where(slot < 0, len(vocabulary), slot)
     one_hot = np.zeros((len(values), len(vocabulary) + 1), dtype=np.float32)
     known = np.flatnonzero(values.ne("").to_numpy())

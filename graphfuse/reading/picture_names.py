@@ -35,13 +35,21 @@ def list_pictures(samples: pd.DataFrame, settings: Pictures, root: Path, keys: p
 
 
 def split_names(cell: Any, separator: str | None) -> list[str]:
-    """Return the names in a cell: a list, a JSON list, or text cut at the separator; blanks around names are left out."""
+    """Return the names in a cell: a list, a JSON list, or text cut at the separator; blanks around names are left out.
+
+    Of a picture with its content in the cell (`{bytes, path}`) the path is taken; without one it has a name that no file has.
+    """
     if isinstance(cell, str) and cell.lstrip().startswith("["):
         cell = _json_list(cell)
     if isinstance(cell, str):
         cell = cell.split(separator) if separator else [cell]
-    names = [str(name).strip() for name in cell] if isinstance(cell, Iterable) and not isinstance(cell, dict) else []
+    cells = [cell] if isinstance(cell, dict) else cell if isinstance(cell, Iterable) else []
+    names = [str(_path_of(each) if isinstance(each, dict) else each).strip() for each in cells]
     return [name for name in names if name.lower() not in MISSING_WORDS]
+
+
+def _path_of(picture: dict[str, Any]) -> str:
+    return picture.get("path") or f"{{{', '.join(picture)}}}"
 
 
 def _json_list(cell: str) -> Any:

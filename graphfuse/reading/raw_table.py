@@ -146,7 +146,7 @@ def _frame_of_objects(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _columns_of(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
     names = dict.fromkeys(name for row in rows for name in row)
-    return {name: [row.get(name) for row in rows] for name in names}
+    return {clean_text(str(name)): [row.get(name) for row in rows] for name in names}
 
 
 def _read_parquet(path: Path, table: str, first: int) -> RawTable:
@@ -167,7 +167,11 @@ def _arrow_column(column: "pa.ChunkedArray") -> pd.Series:
         column = column.cast(column.type.value_type)
     if pa.types.is_integer(column.type) or pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return pd.Series(column.cast(pa.large_string()).to_pandas(), dtype="str").fillna("")
-    return pd.Series(column.to_pylist(), dtype=object)
+    try:
+        cells = column.to_pylist()
+    except (OverflowError, ValueError):  # a day beyond the years of Python
+        cells = column.cast(pa.large_string()).to_pylist()
+    return pd.Series(cells, dtype=object)
 
 
 def _collect(
@@ -236,10 +240,10 @@ def _numbered(
 
 def _text_or_lists(cells: list[Any]) -> tuple[Any, npt.NDArray[np.bool_]]:
     """Return a column as text, and which cells had to be cleaned; lists and mappings in it stay as they are."""
-    nested = [row for row, cell in enumerate(cells) if isinstance(cell, list | dict)]
+    nested = [row for row, cell in enumerate(cells) if isinstance(cell, list | dict | np.ndarray)]
     if not nested:
         return text_cells(cells)
-    texts, changed = text_cells(None if isinstance(cell, list | dict) else cell for cell in cells)
+    texts, changed = text_cells(None if isinstance(cell, list | dict | np.ndarray) else cell for cell in cells)
     mixed = texts.to_numpy(dtype=object)
     for row in nested:
         mixed[row] = _clean_nested(cells[row])
@@ -247,7 +251,9 @@ def _text_or_lists(cells: list[Any]) -> tuple[Any, npt.NDArray[np.bool_]]:
 
 
 def _clean_nested(cell: Any) -> Any:
-    """Return a value whose texts can all be written as UTF-8."""
+    """Return a value whose texts can all be written as UTF-8; arrays, as pandas has them from Parquet, become lists."""
+    if isinstance(cell, np.ndarray):
+        return _clean_nested(cell.tolist())
     if isinstance(cell, list):
         return [_clean_nested(item) for item in cell]
     if isinstance(cell, dict):

@@ -16,6 +16,8 @@ from graphfuse.reading.settings import SPLIT_WORDS, Split, split_of
 Labels = npt.NDArray[np.object_]
 MAX_STRATA = 50
 """Most different targets for which every split gets its share of each."""
+FEWEST = 3
+"""Fewest rows with the same target, on the mean, for that: a value of one row stays in train, and so would nearly all."""
 
 
 def assign_splits(samples: pd.DataFrame, settings: Split, target: str | None, by_file: pd.Series | None) -> tuple[Labels, list[Rejection]]:
@@ -102,7 +104,7 @@ def _by_chance(samples: pd.DataFrame, shares: dict[str, float], seed: int, targe
     strata = np.zeros(len(samples), dtype=np.int64)
     if target is not None:
         codes, classes = pd.factorize(as_texts(samples[target]).values, sort=True)
-        strata = codes if len(classes) <= MAX_STRATA else strata
+        strata = codes if len(classes) <= min(MAX_STRATA, len(samples) / FEWEST) else strata
     order = np.lexsort((*_ranks(samples["sample_id"], seed), strata))
     sizes = np.bincount(strata)
     last = np.cumsum(sizes)

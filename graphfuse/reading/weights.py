@@ -20,7 +20,7 @@ def sample_weights(samples: pd.DataFrame, weight: Weight) -> npt.NDArray[np.floa
         weight: What counts as saying the same.
     """
     texts = as_texts(samples[weight.repeats]).values.str.casefold()
-    plain = {text: re.sub(weight.ignore, "", text) if weight.ignore else text for text in texts.unique()}
+    plain = {text: re.sub(weight.ignore, "", text, flags=re.IGNORECASE) if weight.ignore else text for text in texts.unique()}
     said = texts.map(plain)
     alone = np.where(said == "", np.arange(len(samples)), -1)
     counts = samples.assign(said=said, alone=alone).groupby(["split", "said", "alone"])["said"].transform("size")

@@ -12,7 +12,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from graphfuse.core.columns import as_texts, frame_of, text_array
+from graphfuse.core.columns import as_texts, frame_of, known_places, text_array
 from graphfuse.core.errors import InputError
 from graphfuse.core.schema import TargetKind, TargetSchema
 from graphfuse.core.sockets import Task
@@ -74,7 +74,7 @@ class Classification(Task):
     def encode(self, targets: pd.DataFrame, schema: TargetSchema) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Return int64 class indices, and which rows have a class that no train row has."""
         text = _names(targets[schema.columns[0]])
-        y = pd.Index(schema.classes).get_indexer(pd.Index(text)).astype(np.int64)
+        y = known_places(text, schema.classes)
         return y, (y < 0) & (text != "").to_numpy()
 
     def out_channels(self, schema: TargetSchema) -> int:

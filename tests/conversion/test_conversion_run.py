@@ -169,6 +169,14 @@ def test_what_the_data_set_left_out_is_in_quarantine(tmp_path):
     assert (summary["dropped"], summary["rejections"]) == (1, {"duplicate_id": 1})
 
 
+@pytest.mark.parametrize("name", ["has_text", "num_sample"])
+def test_a_target_called_as_what_a_store_says_of_samples_is_refused(name):
+    rows = toy_manifest()
+    rows = replace(rows, samples=rows.samples.rename(columns={rows.target[0]: name}), target=(name,))
+    with pytest.raises(InputError, match=f"may not be called '{name}'"):
+        fit_states(toy_recipe(), rows)
+
+
 def test_no_train_rows_are_refused(tmp_path):
     manifest = toy_manifest()
     manifest.samples["split"] = "test"

@@ -52,6 +52,12 @@ def test_a_name_that_leads_out_of_its_folder_is_refused_by_dots_and_by_links_ali
         inside(tmp_path / "root", name)
 
 
+def test_a_link_that_leads_back_to_itself_is_refused(tmp_path):
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    with pytest.raises(UnsafeError, match="may not go in circles"):
+        inside(tmp_path, "loop.png")
+
+
 @pytest.mark.parametrize(("lasting", "waits"), [(True, 2), (False, 0)])
 def test_only_what_must_last_waits_for_the_disk_and_both_leave_one_whole_file(lasting, waits, tmp_path, monkeypatch):
     synced = []

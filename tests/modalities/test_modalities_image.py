@@ -97,7 +97,16 @@ def test_boxes_may_be_given_per_picture(folder):
 
 @pytest.mark.parametrize(
     "box",
-    ["[0.5, 0, 0.5, 1]", "[0.9, 0, 0.1, 1]", "[2000, 0, 3000, 10]", "[0, 0, 1]", "[0, 0, 1, NaN]", '["a", 0, 1, 1]', "[null, 0, 1, 1]"],
+    [
+        "[0.5, 0, 0.5, 1]",
+        "[0.9, 0, 0.1, 1]",
+        "[2000, 0, 3000, 10]",
+        "[0, 0, 1]",
+        "[0, 0, 1, NaN]",
+        f"[0, 0, 1, 1{'0' * 400}]",
+        '["a", 0, 1, 1]',
+        "[null, 0, 1, 1]",
+    ],
 )
 def test_an_invalid_box_is_left_out_and_counted(folder, box):
     rows = manifest(folder, pictures=[["left.png"]], boxes=[f"[[0, 0, 1, 1], {box}]"])

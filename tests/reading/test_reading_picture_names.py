@@ -69,7 +69,8 @@ def test_names_that_leave_the_folder_are_not_looked_up_and_are_left_to_be_refuse
         ("[draft].png", ",", ["[draft].png"]),
         ("null,,NA", ",", []),
         ([], ",", []),
-        ({"a": 1}, ",", []),
+        ({"bytes": b"", "path": "a.png"}, ",", ["a.png"]),
+        ([{"bytes": b"x", "path": None}, "b.png"], ",", ["{bytes, path}", "b.png"]),  # looked for, and counted as missing
     ],
 )
 def test_a_cell_may_hold_one_name_or_many(cell, separator, names):

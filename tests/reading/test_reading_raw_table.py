@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphfuse.core.errors import InputError
-from graphfuse.reading.raw_table import read_table, read_tables
+from graphfuse.reading.raw_table import read_table, read_tables, table_of_rows
 
 
 def write(folder, name, content):
@@ -59,8 +59,18 @@ def test_lists_stay_lists(tmp_path):
     frame = read_table(tmp_path / "a.jsonl").frame
     assert frame["p"].tolist() == [["a.png", "\ufffd"], "c.png"]
     assert frame["b"].tolist() == [[[0, 0, 1, 1]], ""]
-    pq.write_table(pa.table({"p": [["a.png"], None]}), tmp_path / "b.parquet")
-    assert read_table(tmp_path / "b.parquet").frame["p"].tolist() == [["a.png"], ""]
+    pq.write_table(pa.table({"p": [["a.png"], None], "b": [[[0, 0, 1, 1]], None]}), tmp_path / "b.parquet")
+    frame = read_table(tmp_path / "b.parquet").frame
+    assert frame["p"].tolist() == [["a.png"], ""]
+    assert frame["b"].tolist() == [[[0, 0, 1, 1]], ""]
+    # as pandas reads them: arrays of arrays
+    assert table_of_rows(pd.read_parquet(tmp_path / "b.parquet")).frame.equals(frame)
+
+
+def test_days_beyond_the_years_of_python_are_texts(tmp_path):
+    days = pa.array([0, 4_000_000], type=pa.date32())
+    pq.write_table(pa.table({"day": days}), tmp_path / "a.parquet")
+    assert read_table(tmp_path / "a.parquet").frame["day"].tolist() == ["1970-01-01", "12921-08-18"]
 
 
 @pytest.mark.parametrize(
@@ -142,8 +152,9 @@ def test_json_numbers_that_are_none_are_missing_or_infinite(tmp_path):
 
 
 def test_a_lone_surrogate_is_cleaned_and_counted(tmp_path):
-    raw = read_table(write(tmp_path, "a.jsonl", '{"t": "ok"}\n{"t": "a\\ud83d"}\n'))
+    raw = read_table(write(tmp_path, "a.jsonl", '{"t": "ok", "k\\ud83d": 1}\n{"t": "a\\ud83d"}\n'))
     assert raw.frame["t"].tolist() == ["ok", "a\ufffd"]
+    assert raw.frame.columns.tolist() == ["t", "k\ufffd"]
     assert [(r.row, r.reason, r.column, r.dropped) for r in raw.rejections] == [(1, "broken_character", "t", False)]
 
 

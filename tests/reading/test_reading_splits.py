@@ -47,10 +47,11 @@ def test_a_class_of_one_row_stays_in_train():
         assert labels[3] == "train"
 
 
-def test_a_target_with_many_values_is_not_stratified():
-    frame = samples().assign(y=[str(i / 7) for i in range(200)])
+@pytest.mark.parametrize(("rows", "values"), [(200, 200), (40, 40), (60, 46)])
+def test_a_target_whose_values_hardly_repeat_is_not_stratified(rows, values):
+    frame = samples(rows).assign(y=[str(i % values / 7) for i in range(rows)])
     labels, _ = assign_splits(frame, Split(by="random"), "y", None)
-    assert counts(labels) == {"train": 140, "test": 40, "validation": 20}
+    assert counts(labels) == {"train": 0.7 * rows, "test": 0.2 * rows, "validation": 0.1 * rows}
 
 
 def test_lists_as_target_can_be_split():

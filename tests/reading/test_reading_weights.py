@@ -22,6 +22,7 @@ def test_what_is_ignored_does_not_tell_rows_apart():
     texts = ["Look! http://t.co/a", "look http://t.co/b", "look"]
     assert weights(texts, ignore=r"https?://\S+|\W+") == [1 / 3, 1 / 3, 1 / 3]
     assert weights(texts) == [1, 1, 1]
+    assert weights(["RT @a storm", "rt @b storm"], ignore=r"^RT @\w+ ") == [1 / 2, 1 / 2]
 
 
 def test_rows_that_say_nothing_repeat_no_other():

@@ -32,6 +32,20 @@ def test_classes_that_are_numbers_are_sorted_by_value():
     assert schema.classes == ("-1", "9", "10")
 
 
+def test_classes_are_known_however_a_program_read_them():
+    task, schema = fitted("1.0", "True", "02")
+    y, unusable = task.encode(frame("1", "true", 2, "1.00", "TRUE", "3"), schema)
+    assert [schema.classes[number] for number in y[:5]] == ["1.0", "True", "02", "1.0", "True"]
+    assert unusable.tolist() == [False] * 5 + [True]
+
+
+def test_classes_that_differ_only_in_how_they_are_written_stay_apart():
+    task, schema = fitted("1", "1.0")
+    y, unusable = task.encode(frame("1", "1.0", "1.00"), schema)
+    assert [schema.classes[number] for number in y[:2]] == ["1", "1.0"]
+    assert unusable.tolist() == [False, False, True]
+
+
 def test_whole_numbers_stay_whole_beside_missing_cells():
     task, schema = fitted(1.0, 0.0, None)
     assert schema.classes == ("0", "1")
