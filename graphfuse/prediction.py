@@ -8,7 +8,7 @@ import pandas as pd
 from graphfuse.conversion.new_rows import NewRows
 from graphfuse.core.sockets import Rows
 from graphfuse.training.predict import EVALUATION_BATCH, predict_batches
-from graphfuse.training.run import Run, open_run
+from graphfuse.training.run import Run, check_unchanged, open_run
 
 
 class Predictor:
@@ -55,8 +55,10 @@ def open_predictor(run: str | Path, *, folder: str | Path = ".", allowed: tuple[
         allowed: Packages outside graphfuse whose plug-ins may be imported.
 
     Raises:
-        InputError: If there is no run.
+        InputError: If there is no run, or it knows changed graphs only.
         IntegrityError: If it is not whole, damaged, or of a newer format.
         UnsafeError: If it names a plug-in outside graphfuse that is not allowed.
     """
-    return Predictor(open_run(run, tuple(allowed)), Path(folder), tuple(allowed))
+    opened = open_run(run, tuple(allowed))
+    check_unchanged(opened)
+    return Predictor(opened, Path(folder), tuple(allowed))

@@ -9,6 +9,7 @@ import numpy as np
 from graphfuse.core.build import build
 from graphfuse.core.errors import ConfigError, InputError
 from graphfuse.core.files import digest_file, file_entries, read_json, write_json
+from graphfuse.core.schema import TargetSchema
 from graphfuse.core.sockets import Analysis
 from graphfuse.core.tables import IntArray
 from graphfuse.core.versions import installed_versions
@@ -34,6 +35,22 @@ def begin(out: Path) -> None:
             f"analyse writes into a new folder, or over an earlier analysis ('{out}' holds something else). Give another --out."
         )
     (out / RECEIPT).unlink()
+
+
+def check_target(run: "Run", store: GraphStore) -> None:
+    """Raise an InputError if a store has another target than the run, or other classes: what helps would seem to harm."""
+    if store.target.kind == "none":
+        return
+    ours, theirs = ((target.kind, target.columns, target.classes) for target in (run.target, store.target))
+    if ours != theirs:
+        raise InputError(
+            f"Analyses need a store with the run's target (the run has {_told(run.target)}, {store.path} {_told(store.target)}). "
+            "Give the store that it was trained on."
+        )
+
+
+def _told(target: TargetSchema) -> str:
+    return f"{target.kind} of {', '.join(target.columns)[:40]} ({', '.join(target.classes)[:60] or 'numbers'})"
 
 
 def analysis_order(store: GraphStore, chosen: tuple[str, ...]) -> IntArray:

@@ -128,9 +128,12 @@ def _epoch(job: Job, network: FusionNetwork, optimizer: Optimizer, criterion: nn
     """Train one epoch, evaluate, and remember the weights if they are the best so far."""
     progress.epoch += 1
     record: dict[str, Any] = {"epoch": progress.epoch, "train": _train_epoch(job, network, optimizer, criterion, progress.epoch)}
+    # losses were looked at before each step: here is what the last one left
+    _check_finite(sum(parameter.detach().sum().item() for parameter in network.parameters()), progress.epoch, job.settings)
     score = -math.inf
     if job.validated:
         record["validation"] = _validate(job, network, criterion)
+        _check_finite(record["validation"]["loss"], progress.epoch, job.settings)
         score = _score(job.task, record["validation"])
     # without validation rows the last epoch is as good as any
     if score > progress.best_score or not job.validated or job.settings.keep == "last":
@@ -198,10 +201,11 @@ def _score(task: Task, metrics: dict[str, float]) -> float:
     return -metrics[name] if task.monitor.startswith("-") else metrics[name]
 
 
-def _check_finite(loss: float, epoch: int, settings: TrainSettings) -> None:
-    if not math.isfinite(loss):
+def _check_finite(value: float, epoch: int, settings: TrainSettings) -> None:
+    """Raise if a loss, or the sum of all weights, is no number any more."""
+    if not math.isfinite(value):
         raise ConfigError(
-            f"train.learning_rate: the loss must stay finite, and became {loss} in epoch {epoch} (got {settings.learning_rate:g}). "
+            f"train.learning_rate: the loss must stay finite, and became {value} in epoch {epoch} (got {settings.learning_rate:g}). "
             "Lower it, or set train.clip_norm to 1."
         )
 

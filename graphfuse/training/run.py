@@ -1,5 +1,6 @@
 """A trained run on disk, opened without running anything that it says."""
 
+import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 
 from graphfuse.core.build import build
 from graphfuse.core.compiled import Kernels, has_compiler
-from graphfuse.core.errors import IntegrityError
+from graphfuse.core.errors import InputError, IntegrityError
 from graphfuse.core.files import read_json
 from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.sockets import Task
@@ -38,6 +39,8 @@ class Run:
     """As in training, so that predictions are the evaluation's to the last bit; as near to it as this machine can, where it lacks something."""
     metrics: dict[str, Any]
     """What `metrics.json` holds."""
+    change: dict[str, Any]
+    """How the store was changed in training, as in the controls of a comparison; nothing where it was not."""
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -89,7 +92,17 @@ def open_run(path: Path | str, allowed: tuple[str, ...] = ()) -> Run:
         seeds=seeds,
         computing=computing,
         metrics=read_json(path / "metrics.json"),
+        change=dict(receipt.get("change") or {}),
     )
+
+
+def check_unchanged(run: Run) -> None:
+    """Raise an InputError if the network knows graphs through a change only: of plain ones it would say something else."""
+    if run.change:
+        raise InputError(
+            f"A run must have seen graphs as they are; {run.path} is a control of a comparison, trained and measured on a changed store "
+            f"({json.dumps(run.change)[:120]}). Train one with the settings that you want: graphfuse train EXPERIMENT --store STORE --out RUN"
+        )
 
 
 def _kernels(path: Path, asked: object) -> Kernels:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from cli_toys import answer, make_posts, started
 
+import graphfuse as gf
 from graphfuse.cli.main import run
+from graphfuse.core.errors import InputError
 
 SHORT = ("--models", "concat", "--seeds", "2", "--set", "compare.resamples=99")
 
@@ -109,3 +111,19 @@ def test_an_interrupted_comparison_says_how_to_go_on_and_leaves_no_process(line:
     assert status == 0, words
     assert all(row["seeds"] == [0, 1] for row in figures["rows"])
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
+
+
+def test_a_run_on_a_changed_store_predicts_and_explains_nothing_else(compared: Path, tmp_path: Path) -> None:
+    alone = next(
+        path.parent for path in sorted((compared / "compared").glob("runs/*/*/receipt.json")) if json.loads(path.read_text())["change"]
+    )
+    store = compared / "store"
+    for command in (
+        ("predict", alone, "--input", store, "--out", tmp_path / "predictions.parquet"),
+        ("analyse", alone, "--store", store, "--out", tmp_path / "analysis"),
+    ):
+        status, figures, _ = answer(*command)
+        assert status == 2
+        assert "is a control of a comparison, trained and measured on a changed store" in figures["error"]["message"]
+    with pytest.raises(InputError, match="must have seen graphs as they are"):
+        gf.open_predictor(alone, folder=compared)

@@ -218,6 +218,12 @@ def test_a_loss_that_is_no_number_is_explained(store, tmp_path):
         train(store, tmp_path / "run", replace(ONE, learning_rate=1e38, warmup_epochs=0, clip_norm=0, epochs=5))
 
 
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_a_network_that_the_last_step_broke_is_no_result(store, tmp_path, keep):
+    with pytest.raises(ConfigError, match=r"the loss must stay finite, and became (nan|inf|-inf) in epoch 1"):
+        train(store, tmp_path / "run", replace(ONE, learning_rate=1e38, warmup_epochs=0, batch_size=64, epochs=1, keep=keep))
+
+
 def test_two_trainings_into_one_folder_are_refused(store, tmp_path):
     with locked(tmp_path / "run"), pytest.raises(LockedError, match="Only one command may write"):
         train(store, tmp_path / "run", ONE)
