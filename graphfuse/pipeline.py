@@ -35,8 +35,9 @@ def init(table: str | Path, out: str | Path = "experiment.yaml") -> Figures:
     if out.exists():
         raise InputError(f"init never overwrites a file (got '{out}'). Give another --out, or remove it first.")
     text = guess_experiment(Path(table), out.parent)
+    settings = parse_yaml(text, out.name)
     write_bytes(out, text.encode())
-    return {"experiment": str(out), **parse_yaml(text, out.name)}
+    return {"experiment": str(out), **settings}
 
 
 def convert(

@@ -82,6 +82,9 @@ def test_all_duplicates_and_tags_are_reported_at_once() -> None:
         ("[" * 60 + "]" * 60, "deeper than 50"),
         ("a: &a [1]\nb: [" + ", ".join(["*a"] * 101) + "]", "more than 100 aliases"),
         ("a: \x00", "control character"),
+        ('a: "\\ud83d"', "half a character"),
+        ('"\\ud83d\\ude00": 1', "half a character"),
+        ('a: "\\U00110000"', "is not valid YAML"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_words(text: str, part: str) -> None:

@@ -16,6 +16,8 @@ MAX_ALIASES = 100
 MAX_VALUES = 20_000
 """Values after aliases are expanded: five levels of nine aliases are already 59,049."""
 
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half of a character, as JSON's escapes have them; YAML's escapes are whole."""
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _WORDS = {
@@ -55,7 +57,7 @@ def parse_yaml(text: str, source: str) -> Any:
     reader = _Reader(text, source)
     try:
         value = reader.read()
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError where an escape is beyond Unicode
         raise ConfigError(_sentence(error, source)) from error
     if reader.problems:
         raise ConfigError(reader.problems)
@@ -98,7 +100,7 @@ class _Reader:
         elif isinstance(event, yaml.MappingStartEvent):
             value = self._mapping(depth)
         else:
-            value = event.value if event.style else self._plain(event)
+            value = self._text(event) if event.style else self._plain(event)
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, self._num_values - before + 1)
         return value
@@ -113,7 +115,7 @@ class _Reader:
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
                 self._stop(event, "a key must be plain text. Put quotes around it, and a space after ':' and ','.")
-            key = event.value
+            key = self._text(event)
             if key in lines:
                 self._note(event, f"the key '{key[:40]}' stands here a second time (first in line {lines[key]}). Remove one of them.")
             lines.setdefault(key, event.start_mark.line + 1)
@@ -129,6 +131,12 @@ class _Reader:
         value, size = self._anchors[event.anchor]
         self._count(event, size)
         return value
+
+    def _text(self, event: Any) -> str:
+        text = str(event.value)
+        if half := _HALF.search(text):
+            self._note(event, f"text must be Unicode (got '\\u{ord(half[0]):04x}', half a character). Write the character itself.")
+        return text
 
     def _plain(self, event: Any) -> Any:
         """Return the YAML 1.2 value of an unquoted scalar: `1e-3` is a number, `no` and dates are text."""
@@ -157,7 +165,7 @@ class _Reader:
         raise ConfigError(self.problems)
 
 
-def _sentence(error: yaml.YAMLError, source: str) -> str:
+def _sentence(error: Exception, source: str) -> str:
     """Return a syntax error as one sentence with its line."""
     mark = getattr(error, "problem_mark", None)
     place = f"{source}, line {mark.line + 1}" if mark else source

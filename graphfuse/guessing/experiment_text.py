@@ -228,7 +228,13 @@ def _value(value: Any) -> str:
         return f"[{', '.join(_value(item) for item in value)}]"
     if isinstance(value, str) and PLAIN.fullmatch(value) and value.lower() not in RESERVED:
         return value
-    return json.dumps(value, ensure_ascii=True)
+    return "".join(character if character.isprintable() else _escaped(character) for character in json.dumps(value, ensure_ascii=False))
+
+
+def _escaped(character: str) -> str:
+    """Return a character as YAML's escape; JSON's, in two halves, would be read as two characters."""
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def _names(names: Iterable[str]) -> str:

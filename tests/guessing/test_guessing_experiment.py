@@ -75,12 +75,35 @@ def test_a_missing_table_is_refused(tmp_path):
         guess_experiment(tmp_path / "table.csv")
 
 
-@pytest.mark.parametrize("name", ["no", "1e3", "a: b # c", 'quo"te', "ünï\u2028code", "- x", "{y}", "label\nname", "null"])
+NAMES = [
+    "no",
+    "1e3",
+    "a: b # c",
+    'quo"te',
+    "ünï\u2028code",
+    "- x",
+    "{y}",
+    "label\nname",
+    "null",
+    "posts 😀",
+    "a\x7fb\ufeffc\u202ed",
+    "\U000e0041",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_any_column_name_comes_through_yaml_unharmed(tmp_path, name):
     path = table(tmp_path, **{name: cycle(["a\x1b[31m: #", "b\ndataset: {}"])})
     value = settings(path)
     assert value["dataset"]["target"] == " ".join(name.split())
     assert value["dataset"]["name"] == "table"
+
+
+def test_a_file_and_columns_with_emoji_in_their_names_convert(tmp_path):
+    path = table(tmp_path, **{"likes 👍": cycle(range(7)), "label": cycle(["a", "b"])}).rename(tmp_path / "posts 😀.csv")
+    init(path, tmp_path / "experiment.yaml")
+    assert convert(tmp_path / "experiment.yaml", tmp_path / "store")["rejections"] == {}
+    assert "posts 😀.csv" in (tmp_path / "experiment.yaml").read_text()
 
 
 CELLS = st.one_of(st.text(max_size=12), st.integers().map(str), st.sampled_from(["", "true", "2024-01-02", "a.png", "train", "[1, 2]"]))
