@@ -164,8 +164,12 @@ def _is_measure(name: str, facts: Profile, used: set[str]) -> bool:
 
 
 def _edges(roles: Roles) -> Iterator[str]:
+    if not _has_graph(roles):
+        yield "edges: []   # a sample is one node here"
+        return
     yield "edges:"
-    yield "  - {name: membership}   # every unit belongs to its sample"
+    if roles.text or roles.pictures or roles.interactions:
+        yield "  - {name: membership}   # every unit belongs to its sample"
     if roles.text:
         yield "  - {name: sequence}   # a span precedes the next"
     if roles.pictures:
@@ -181,6 +185,11 @@ def _edges(roles: Roles) -> Iterator[str]:
             yield "  - {name: temporal}   # an interaction precedes the next"
 
 
+def _has_graph(roles: Roles) -> bool:
+    """Return whether a sample is more than its own node."""
+    return bool(roles.text or roles.pictures or roles.of_user or roles.interactions)
+
+
 def _task(roles: Roles) -> Iterator[str]:
     facts = roles.profiles[roles.target]
     if roles.task == "multilabel":
@@ -191,7 +200,10 @@ def _task(roles: Roles) -> Iterator[str]:
         rarest = min(count for _, count in facts.top)
         uneven = rarest < 0.5 * facts.filled / facts.distinct
         yield "task: {name: classification" + (", weights: balanced}   # some classes are rare" if uneven else "}")
-    yield "model: {name: relational_attention, hidden_channels: 64}   # compare with concat, which has no graph"
+    if _has_graph(roles):
+        yield "model: {name: relational_attention, hidden_channels: 64}   # compare with concat, which has no graph"
+    else:
+        yield "model: {name: concat, hidden_channels: 64}"
 
 
 def _separator(facts: Profile) -> str:

@@ -63,6 +63,18 @@ def test_what_init_writes_converts_and_trains(posts, tmp_path):
     assert summary["splits"]["test"]["rows"] == 40
 
 
+@pytest.mark.parametrize(
+    "columns", [{}, {"likes": cycle(range(7))}, {"author": cycle([f"u{k}" for k in range(9)]), "followers": cycle(range(9))}]
+)
+def test_a_table_without_text_and_pictures_converts_and_trains(tmp_path, columns):
+    path = table(tmp_path, label=cycle(["a", "b"]), **columns)
+    pd.read_csv(path).drop(columns="body").to_csv(path, index=False)
+    init(path, tmp_path / "experiment.yaml")
+    convert(tmp_path / "experiment.yaml", tmp_path / "store")
+    summary = train(tmp_path / "experiment.yaml", tmp_path / "store", tmp_path / "run", overrides=["train.epochs=1"])
+    assert summary["splits"]["test"]["rows"] == 12
+
+
 @pytest.mark.parametrize(("content", "message"), [("", "empty"), ("a,b\n", "must have rows")])
 def test_an_empty_table_is_refused(tmp_path, content, message):
     (tmp_path / "table.csv").write_text(content)
