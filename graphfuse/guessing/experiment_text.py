@@ -10,6 +10,7 @@ from typing import Any
 from graphfuse.guessing.column_roles import Features
 from graphfuse.guessing.profile import Profile
 from graphfuse.guessing.table_roles import Roles, guess_roles
+from graphfuse.reading.settings import CANONICAL
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 RESERVED = ("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf")
@@ -51,11 +52,15 @@ def _dataset(roles: Roles, folder: Path) -> Iterator[str]:
     yield "  name: table"
     yield _line(2, "path", _relative(roles.table, folder), "")
     for sibling in roles.siblings:
-        lacks = [name for name in roles.profiles if name not in sibling.profiles and name not in _joined_columns(roles)]
+        names = [roles.rename.get(name, name) for name in roles.profiles if name not in _joined_columns(roles)]
+        lacks = [name for name in names if name not in sibling.profiles]
         yield f"  # {_inline(sibling.path.name)} has {'nearly ' if lacks else ''}the same columns. If it is the test part of an official split:"
         yield f"  #   path: {{train: {_value(_relative(roles.table, folder))}, test: {_value(_relative(sibling.path, folder))}}}"
         if lacks:
             yield f"  # It lacks {_names(lacks)}; where that is another name for the same, see the setting `rename`."
+    if roles.rename:
+        yield "  # These names have a meaning of their own here, which the columns do not have:"
+        yield f"  rename: {{{', '.join(f'{_value(new)}: {_value(old)}' for new, old in roles.rename.items())}}}"
     if roles.sample_id:
         yield _line(2, "sample_id", roles.sample_id, "every row has a value of its own")
     else:
@@ -152,8 +157,9 @@ def _modalities(roles: Roles) -> Iterator[str]:
     if roles.interactions:
         table, columns = roles.interactions
         used = set(columns.values())
-        numeric = [name for name, facts in table.profiles.items() if _is_measure(name, facts, used)]
-        yield f"  - {{name: interaction{_features(Features(numeric=tuple(numeric)))}{_optional('text', columns.get('text'))}}}"
+        numeric = [_once_read(name, columns) for name, facts in table.profiles.items() if _is_measure(name, facts, used)]
+        text = _once_read(columns["text"], columns) if "text" in columns else None
+        yield f"  - {{name: interaction{_features(Features(numeric=tuple(numeric)))}{_optional('text', text)}}}"
     if roles.of_sample:
         yield "  # Columns that describe the row itself. Leave out what is known only after the answer."
     yield f"  - {{name: sample{_features(roles.of_sample)}}}"
@@ -161,6 +167,11 @@ def _modalities(roles: Roles) -> Iterator[str]:
 
 def _is_measure(name: str, facts: Profile, used: set[str]) -> bool:
     return name not in used and facts.is_number and facts.distinct > 1 and not facts.is_repeated_key
+
+
+def _once_read(name: str, columns: dict[str, str]) -> str:
+    """Return what a column of the interactions is called once they are read, where its name is a role that another column has."""
+    return f"{name}_in_file" if name in CANONICAL and columns.get(name) != name else name
 
 
 def _edges(roles: Roles) -> Iterator[str]:

@@ -33,12 +33,18 @@ from graphfuse.reading.raw_table import read_table
 EVENT_PATTERN = "^([A-Za-z]+)"
 """First word of a picture's name, which often is the event that it shows (`sandy_fake_12` -> `sandy`)."""
 
+SINGLE_ROLES = ("sample_id", "user_id", "time", "group", "split")
+RESERVED = (*SINGLE_ROLES, "pictures", "sample_weight", "source_row")
+"""Names that mean something in every table: a column of another meaning needs another name."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Roles:
-    """What was guessed of a table."""
+    """What was guessed of a table, columns by the names that the experiment calls them."""
 
     table: Path
+    rename: dict[str, str]
+    """New name -> name in the file, of columns that do not mean what their name means here."""
     profiles: dict[str, Profile]
     """Of the table's columns and those joined to it."""
     target: str
@@ -98,14 +104,33 @@ def guess_roles(path: Path) -> Roles:
         raise InputError(f"A table must have rows ({path.name} has none that can be read). Was it written to the end?")
     beside = neighbours(path)
     siblings = same_columns(beside, raw.columns)
+    others = [table for table in beside if table not in siblings]
+    roles = _guess(raw, others, path)
+    if rename := _misnamed(roles, list(raw.columns)):
+        roles = _guess(raw.rename(columns={old: new for new, old in rename.items()}), others, path)
+    return Roles(table=path, rename=rename, siblings=tuple(siblings), **roles)
+
+
+def _guess(raw: pd.DataFrame, beside: list[Neighbour], path: Path) -> dict[str, Any]:
     cells = pd.DataFrame({str(name): as_texts(raw[name]).values.str.strip() for name in raw.columns})
     own = {str(name): profile(raw[name]) for name in raw.columns}
     left = dict(own)  # columns without a role yet; every step takes what it recognises
     roles = _by_content(raw, cells, left, path)
-    roles |= _links(cells, left, [table for table in beside if table not in siblings], roles["sample_id"])
+    roles |= _links(cells, left, beside, roles["sample_id"])
     roles |= _descriptions(cells, own, left, roles)
-    roles |= _leaks(cells, roles)
-    return Roles(table=path, siblings=tuple(siblings), **roles)
+    return roles | _leaks(cells, roles)
+
+
+def _misnamed(roles: dict[str, Any], columns: list[str]) -> dict[str, str]:
+    """Return a new name for each column whose name means something that it is not."""
+    meant = {role: [roles[role]] for role in SINGLE_ROLES} | {"pictures": [item.column for item in roles["pictures"]]}
+    rename = {}
+    for name in (name for name in RESERVED if name in columns and name not in meant.get(name, ())):
+        new = f"{name}_in_file"
+        while new in columns:
+            new += "_in_file"
+        rename[new] = name
+    return rename
 
 
 def _by_content(raw: pd.DataFrame, cells: pd.DataFrame, left: dict[str, Profile], path: Path) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from guessing_toys import cycle, pictures, read, sentences, settings, table
 
 from graphfuse.core.errors import InputError
 from graphfuse.core.strict_yaml import parse_yaml
+from graphfuse.datasets.table import Table
 from graphfuse.guessing.experiment_text import guess_experiment
-from graphfuse.guessing.table_roles import Roles, guess_roles
+from graphfuse.guessing.table_roles import RESERVED, Roles, guess_roles
 
 
 def main_roles(roles: Roles) -> dict[str, object]:
@@ -177,6 +178,57 @@ def test_a_table_without_a_target_is_refused_with_the_nearest_columns(tmp_path):
 def test_a_target_with_one_value_only_is_named_as_the_reason(tmp_path):
     with pytest.raises(InputError, match="'label' is always the same"):
         guess_experiment(table(tmp_path, label=cycle(["fake"])))
+
+
+def test_every_name_that_a_table_may_not_have_by_accident_is_reserved():
+    assert set(Table(path="table.csv")._source_columns()) <= set(RESERVED)
+
+
+ROLES = {
+    "when": [f"2024-01-{k % 28 + 1:02d}" for k in range(60)],
+    "event": cycle(["fire", "flood", "storm"]),
+    "author": cycle([f"u{k}" for k in range(9)]),
+}
+
+
+@pytest.mark.parametrize("roles", [(), ("when",), ("event", "author")])
+def test_columns_that_are_not_what_their_name_means_here_are_renamed(tmp_path, roles):
+    columns = {name: cycle([k * 1.5 for k in range(7)]) for name in RESERVED} | {role: ROLES[role] for role in roles}
+    path = table(tmp_path, label=cycle(["a", "b"]), **columns)
+    dataset = settings(path)["dataset"]
+    assert dataset["rename"] == {f"{name}_in_file": name for name in RESERVED}
+    assert "time_in_file" in settings(path)["modalities"][-1]["numeric"]
+    samples = read(path).samples
+    assert samples["time_in_file"].tolist() == [str(value) for value in columns["time"]]
+    assert samples["split"].isin(["train", "validation", "test"]).all()
+
+
+def test_columns_that_are_what_their_name_means_keep_it(tmp_path):
+    path = table(tmp_path, label=cycle(["a", "b"]), time=ROLES["when"], group=ROLES["event"], user_id=ROLES["author"])
+    dataset = settings(path)["dataset"]
+    assert (dataset["time"], dataset["group"], dataset["user_id"]) == ("time", "group", "user_id")
+    assert "rename" not in dataset
+
+
+def test_a_new_name_is_no_name_that_the_file_has(tmp_path):
+    path = table(tmp_path, label=cycle(["a", "b"]), time=cycle(range(7)), time_in_file=cycle(range(9)))
+    assert settings(path)["dataset"]["rename"] == {"time_in_file_in_file": "time"}
+    assert len(read(path)) == 60
+
+
+def test_a_target_and_a_text_with_such_names_are_renamed_too(tmp_path):
+    path = table(tmp_path, pictures=cycle(["few", "many"]), time=sentences(60))
+    pd.read_csv(path).drop(columns="body").to_csv(path, index=False)
+    assert (settings(path)["dataset"]["target"], settings(path)["modalities"][0]["column"]) == ("pictures_in_file", "time_in_file")
+    assert read(path).target == ("pictures_in_file",)
+
+
+def test_interactions_with_such_names_are_called_as_they_are_once_read(tmp_path):
+    path = table(tmp_path, label=cycle(["a", "b"]))
+    replies = {"post": [f"p{k // 2}" for k in range(120)], "at": [f"2024-01-{k % 28 + 1:02d}" for k in range(120)]}
+    replies |= {"time": np.arange(120) % 7 / 4, "reply_to": sentences(120)}
+    pd.DataFrame(replies).to_csv(tmp_path / "replies.csv", index=False)
+    assert {"name": "interaction", "numeric": ["time_in_file"], "text": "reply_to_in_file"} in settings(path)["modalities"]
 
 
 def test_rows_without_a_column_of_ids_are_numbered(tmp_path):
