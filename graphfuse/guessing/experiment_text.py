@@ -117,6 +117,9 @@ def _linked(roles: Roles) -> Iterator[str]:
         yield "  # One row per sample each, under the same name of the key:"
         parts = ", ".join(f"{{path: {_value(table.path.name)}, key: {_value(roles.sample_id)}}}" for table in roles.joins)
         yield f"  joins: [{parts}]"
+    for table, again in roles.unjoined:
+        yield f"  # {_inline(table.path.name)} has one row per sample, too. To join it, rename these columns in it, whose names are taken:"
+        yield f"  #   {_names(again)}"
 
 
 def _split(roles: Roles) -> Iterator[str]:

@@ -71,9 +71,20 @@ def find_users(tables: Iterable[Neighbour], keys: dict[str, set[str]]) -> tuple[
     return best[1:] if best else None
 
 
-def find_joins(tables: Iterable[Neighbour], key: str, values: set[str]) -> list[Neighbour]:
-    """Return the tables with one row per sample, under the same name of the key."""
-    return [table for table in tables if key in table.profiles and _is_unique(table.profiles[key]) and table.coverage(key, values) >= 0.5]
+def find_joins(
+    tables: Iterable[Neighbour], key: str, values: set[str], taken: set[str]
+) -> tuple[list[Neighbour], list[tuple[Neighbour, tuple[str, ...]]]]:
+    """Return the tables with one row per sample, under the same name of the key, and those of them whose other names are taken."""
+    joins, others = [], []
+    for table in tables:
+        if key not in table.profiles or not _is_unique(table.profiles[key]) or table.coverage(key, values) < 0.5:
+            continue
+        if again := tuple(name for name in table.profiles if name in taken and name != key):
+            others.append((table, again))
+        else:
+            joins.append(table)
+            taken = taken | set(table.profiles)
+    return joins, others
 
 
 def _is_unique(facts: Profile) -> bool:

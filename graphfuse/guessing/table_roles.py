@@ -61,6 +61,8 @@ class Roles:
     users: tuple[Neighbour, str] | None
     interactions: tuple[Neighbour, dict[str, str]] | None
     joins: tuple[Neighbour, ...]
+    unjoined: tuple[tuple[Neighbour, tuple[str, ...]], ...]
+    """Tables that could be joined, with the names that keep them from it."""
     siblings: tuple[Neighbour, ...]
     """Tables with the same columns, such as the test part of an official split."""
     of_user: Features
@@ -171,14 +173,21 @@ def _take(left: dict[str, Profile], candidates: list[str]) -> str | None:
 def _links(cells: pd.DataFrame, left: dict[str, Profile], beside: list[Neighbour], sample_id: str | None) -> dict[str, Any]:
     """Find the tables of users, of interactions, and those with one row per sample, by the keys they share."""
     ids = set(cells[sample_id]) if sample_id else set()
-    joins = find_joins(beside, sample_id, ids) if sample_id else []
-    beside = [table for table in beside if table not in joins]
+    joins, unjoined = find_joins(beside, sample_id, ids, {*cells.columns, *RESERVED}) if sample_id else ([], [])
+    by_sample = [*joins, *(table for table, _ in unjoined)]
+    beside = [table for table in beside if table not in by_sample]
     keys = {name: set(cells[name]) - {""} for name, facts in left.items() if facts.is_repeated_key or hinted(name, USER_NAMES)}
     users = find_users(beside, keys)
     user_id = _take(left, [users[2]] if users else user_columns(left))
     beside = [table for table in beside if users is None or table is not users[0]]
     interactions = find_interactions(beside, ids, keys.get(user_id or "", set()))
-    return {"joins": tuple(joins), "users": users[:2] if users else None, "user_id": user_id, "interactions": interactions}
+    return {
+        "joins": tuple(joins),
+        "unjoined": tuple(unjoined),
+        "users": users[:2] if users else None,
+        "user_id": user_id,
+        "interactions": interactions,
+    }
 
 
 def _descriptions(cells: pd.DataFrame, own: dict[str, Profile], left: dict[str, Profile], roles: dict[str, Any]) -> dict[str, Any]:

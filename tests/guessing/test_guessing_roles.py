@@ -154,6 +154,19 @@ def test_a_table_with_one_row_per_sample_beside_it_is_joined(tmp_path):
     assert "num_words" in read(path).samples
 
 
+def test_a_table_beside_it_whose_names_are_taken_is_not_joined_and_it_says_why(tmp_path):
+    path = table(tmp_path, label=cycle(["a", "b"]), likes=cycle(range(7)))
+    for name, column in (("again.csv", "likes"), ("clock.csv", "time"), ("one.csv", "views"), ("two.csv", "views")):
+        pd.DataFrame({"post": [f"p{k}" for k in range(60)], column: range(60), f"more of {name}": range(60)}).to_csv(
+            tmp_path / name, index=False
+        )
+    text = guess_experiment(path)
+    assert [join["path"] for join in parse_yaml(text, "x")["dataset"]["joins"]] == ["one.csv"]
+    for name in ("again", "clock", "two"):
+        assert f"# {name}.csv has one row per sample, too. To join it, rename these columns" in text
+    assert len(read(path)) == 60
+
+
 @pytest.mark.parametrize(
     ("column", "values", "task"),
     [
