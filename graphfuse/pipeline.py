@@ -35,9 +35,8 @@ def init(table: str | Path, out: str | Path = "experiment.yaml") -> Figures:
     if out.exists():
         raise InputError(f"init never overwrites a file (got '{out}'). Give another --out, or remove it first.")
     text = guess_experiment(Path(table), out.parent)
-    settings = parse_yaml(text, out.name)
     write_bytes(out, text.encode())
-    return {"experiment": str(out), **settings}
+    return {"experiment": str(out), **parse_yaml(text, out.name)}
 
 
 def convert(

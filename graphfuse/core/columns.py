@@ -272,5 +272,5 @@ def _epoch_seconds(words: list[str]) -> npt.NDArray[np.float64]:
 
 
 def clean_name(name: str) -> str:
-    """Return a column name without blanks around it; runs of blanks inside become one."""
-    return " ".join(name.split())
+    """Return a column name that is text (`clean_text`), without blanks around it; runs of blanks inside become one."""
+    return " ".join(clean_text(name).split())

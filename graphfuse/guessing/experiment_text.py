@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from graphfuse.core.errors import InputError
 from graphfuse.guessing.column_roles import Features
 from graphfuse.guessing.profile import Profile
 from graphfuse.guessing.table_roles import Roles, guess_roles
@@ -258,8 +259,16 @@ def _value(value: Any) -> str:
 
 
 def _escaped(character: str) -> str:
-    """Return a character as YAML's escape; JSON's, in two halves, would be read as two characters."""
+    """Return a character as YAML's escape; JSON's, in two halves, would be read as two characters.
+
+    Raises:
+        InputError: If it is such a half, as Python has it for a byte of a file's name that is no text.
+    """
     code = ord(character)
+    if 0xD800 <= code <= 0xDFFF:
+        raise InputError(
+            f"Names of files and columns must be Unicode text (one of them has the byte or half character {code:x}). Rename it."
+        )
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 

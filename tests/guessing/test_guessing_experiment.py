@@ -63,6 +63,12 @@ def test_what_init_writes_converts_and_trains(posts, tmp_path):
     assert summary["splits"]["test"]["rows"] == 40
 
 
+def test_a_file_whose_name_is_no_text_is_to_be_renamed(tmp_path):
+    path = table(tmp_path, label=cycle(["a", "b"]))
+    with pytest.raises(InputError, match="must be Unicode text"):
+        guess_experiment(path.rename(tmp_path / "old\udce9.csv"))
+
+
 @pytest.mark.parametrize(
     "columns", [{}, {"likes": cycle(range(7))}, {"author": cycle([f"u{k}" for k in range(9)]), "followers": cycle(range(9))}]
 )

@@ -156,6 +156,7 @@ def test_a_lone_surrogate_is_cleaned_and_counted(tmp_path):
     assert raw.frame["t"].tolist() == ["ok", "a\ufffd"]
     assert raw.frame.columns.tolist() == ["t", "k\ufffd"]
     assert [(r.row, r.reason, r.column, r.dropped) for r in raw.rejections] == [(1, "broken_character", "t", False)]
+    assert list(read_table(write(tmp_path, "b.jsonl", '{"a\\ud83d": 1}\n')).frame) == ["a\ufffd"]
 
 
 @pytest.mark.parametrize(
