@@ -11,9 +11,8 @@ from graphfuse.core.columns import as_texts
 from graphfuse.core.errors import UnsafeError
 from graphfuse.core.files import inside
 from graphfuse.guessing.profile import Profile
-from graphfuse.reading.picture_names import split_names
+from graphfuse.reading.picture_names import FORMATS, split_names
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 SEPARATORS = (",", ";", "|", " ")
 CELLS = 300
 """Different cells of a column that are tried."""
@@ -52,7 +51,7 @@ def _places(folder: Path) -> dict[str, set[str]]:
     for _ in range(DEPTH + 1):
         content = {place: _listing(place) for place in level[:FOLDERS]}
         for place, paths in content.items():
-            names = [path.name for path in paths if path.suffix.lower() in SUFFIXES]
+            names = [path.name for path in paths if path.suffix.lower() in FORMATS]
             if names or place == folder:
                 places[place.relative_to(folder).as_posix()] = {*names, *(Path(name).stem for name in names)}
         level = [path for paths in content.values() for path in paths if path.is_dir() and not path.name.startswith(".")]
@@ -93,7 +92,7 @@ def _best(column: pd.Series, facts: Profile, folder: Path, places: dict[str, set
 
 
 def _is_picture_path(place: Path, name: str) -> bool:
-    if not name.lower().endswith(SUFFIXES):
+    if not name.lower().endswith(tuple(FORMATS)):
         return False
     try:
         inside(place, name)
@@ -106,13 +105,13 @@ def _one_opens(place: Path, names: list[str]) -> bool:
     """Return whether one of the first names opens as a picture."""
     for name in names[:10]:
         paths = (
-            [place / name] if (place / name).is_file() else [path for suffix in SUFFIXES if (path := place / f"{name}{suffix}").is_file()]
+            [place / name] if (place / name).is_file() else [path for suffix in FORMATS if (path := place / f"{name}{suffix}").is_file()]
         )
         for path in paths:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # a huge picture is still a picture
-                    Image.open(path).close()
+                    Image.open(path, formats=tuple(FORMATS.values())).close()
             except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
                 continue
             return True

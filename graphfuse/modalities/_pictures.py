@@ -12,9 +12,10 @@ from PIL import Image, UnidentifiedImageError
 
 from graphfuse.core.errors import UnsafeError
 from graphfuse.core.files import digest_file, inside
+from graphfuse.reading.picture_names import FORMATS
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-SUFFIXES = {".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".webp": "WEBP", ".gif": "GIF", ".bmp": "BMP"}
+READ = tuple(dict.fromkeys(FORMATS.values()))
+"""Formats that are read."""
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -86,7 +87,7 @@ def _read_header(path: Path, shown: str, max_pixels: int, version: tuple[int, ..
     if version[1] == 0:
         raise PictureError("image_unreadable", f"A picture must have content (got an empty file, {shown}). Fetch it again.")
     with _quietly(shown):
-        image = Image.open(path, formats=FORMATS)
+        image = Image.open(path, formats=READ)
     with image:
         width, height = image.size
         if width * height > max_pixels:
@@ -96,7 +97,7 @@ def _read_header(path: Path, shown: str, max_pixels: int, version: tuple[int, ..
             )
         orientation = _orientation(image)
         true_format = "JPEG" if image.format == "MPO" else image.format
-    expected = SUFFIXES.get(path.suffix.lower())
+    expected = FORMATS.get(path.suffix.lower())
     note = ""
     if expected is not None and expected != true_format:
         note = f"A picture's ending should say its format (got {true_format} in {shown}); it was used all the same. Rename it."
@@ -114,7 +115,7 @@ def decode(picture: Picture, size: int) -> Image.Image:
         PictureError: With the reason `image_unreadable`.
     """
     shown = f"'{picture.path.name[:40]}'"
-    with _quietly(shown), Image.open(picture.path, formats=FORMATS) as image:
+    with _quietly(shown), Image.open(picture.path, formats=READ) as image:
         scale = min(1.0, size / max(image.size))
         width, height = (max(1, round(side * scale)) for side in image.size)
         image.draft("RGB", (width, height))  # the shorter side, too, decides: asked for a square, it would decode the whole
@@ -163,5 +164,5 @@ def _quietly(shown: str) -> Iterator[None]:
     except Exception as error:  # decoders raise OSError, ValueError, SyntaxError, struct.error, IndexError ...
         why = "no picture in a format that is read" if isinstance(error, UnidentifiedImageError) else str(error)[:60]
         raise PictureError(
-            "image_unreadable", f"A picture must be a whole {', '.join(FORMATS)} file (got {shown}: {why}). Fetch it again."
+            "image_unreadable", f"A picture must be a whole {', '.join(READ)} file (got {shown}: {why}). Fetch it again."
         ) from error

@@ -11,13 +11,14 @@ from graphfuse.core.columns import MISSING_WORDS
 from graphfuse.core.tables import Rejection
 from graphfuse.reading.settings import Pictures
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp")
+FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".webp": "WEBP", ".gif": "GIF", ".bmp": "BMP"}
+"""Ending of a picture's name -> the format that it says; other formats are not read."""
 
 
 def list_pictures(samples: pd.DataFrame, settings: Pictures, root: Path, keys: pd.Series) -> tuple[pd.Series, list[Rejection]]:
     """Return the picture paths of each sample, in the order of the columns and cells.
 
-    A name without extension becomes the one file of that stem. Every name is either in the lists or rejected; whether a
+    A name without a picture's ending is the file of exactly that name, else the one picture of that stem. Every name is either in the lists or rejected; whether a
     path may be opened is for whoever opens it (`core.files.inside`).
     """
     folders = _Folders(root)
@@ -61,7 +62,7 @@ def _json_list(cell: str) -> Any:
 
 
 class _Folders:
-    """Picture files by folder and stem; each folder is listed once, when the first name asks for it."""
+    """Files by folder and name, pictures by stem; each folder is listed once, when the first name asks for it."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -70,7 +71,7 @@ class _Folders:
     def resolve(self, name: str) -> str | list[str]:
         """Return the path of a name, or the files it could mean (none, or several)."""
         path = PurePosixPath(name)
-        if path.suffix.lower() in EXTENSIONS or not _is_plain(name):
+        if path.suffix.lower() in FORMATS or not _is_plain(name):
             return name
         parent = str(path.parent)
         if parent not in self._stems:
@@ -81,10 +82,14 @@ class _Folders:
     def _list(self, parent: str) -> dict[str, list[str]]:
         folder = self._root / parent
         stems: dict[str, list[str]] = {}
+        exact: dict[str, list[str]] = {}
         for file in sorted(folder.iterdir()) if folder.is_dir() else []:
-            if file.suffix.lower() in EXTENSIONS:
-                stems.setdefault(file.stem, []).append(str(PurePosixPath(parent) / file.name))
-        return stems
+            path = str(PurePosixPath(parent) / file.name)
+            if file.suffix.lower() in FORMATS:
+                stems.setdefault(file.stem, []).append(path)
+            elif file.is_file():
+                exact[file.name] = [path]
+        return stems | exact
 
 
 def _is_plain(name: str) -> bool:

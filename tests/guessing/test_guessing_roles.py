@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from guessing_toys import cycle, pictures, read, sentences, settings, table
+from PIL import Image
 
 from graphfuse.core.errors import InputError
 from graphfuse.core.strict_yaml import parse_yaml
@@ -99,6 +100,17 @@ def test_numbers_that_happen_to_be_names_of_pictures_are_no_pictures(tmp_path):
 def test_a_file_that_only_looks_like_a_picture_is_none(tmp_path):
     (tmp_path / "a.png").write_text("no picture")
     assert not guess_roles(table(tmp_path, photo=cycle(["a.png"]), label=cycle(["a", "b"]))).pictures
+
+
+@pytest.mark.parametrize(
+    ("ending", "form", "found"), [("jfif", "JPEG", True), ("JPE", "JPEG", True), ("tif", "TIFF", False), ("png", "TIFF", False)]
+)
+def test_pictures_are_those_that_can_be_read(tmp_path, ending, form, found):
+    for k in range(60):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"shot{k}.{ending}", format=form)
+    path = table(tmp_path, photo=[f"shot{k}.{ending}" for k in range(60)], label=cycle(["a", "b"]))
+    assert bool(guess_roles(path).pictures) == found
+    assert len(read(path)) == 60
 
 
 def test_posts_that_share_pictures_are_split_by_the_event_in_their_names(tmp_path):

@@ -49,7 +49,16 @@ def test_the_message_says_what_to_do(folder):
 
 
 def test_names_with_extension_pass_as_they_are(folder):
-    assert listed(folder, ["x.jpg", "B.jpeg"]) == ([["x.jpg"], ["B.jpeg"]], [])
+    assert listed(folder, ["x.jpg", "B.jpeg", "c.JPE", "d.jfif"]) == ([["x.jpg"], ["B.jpeg"], ["c.JPE"], ["d.jfif"]], [])
+
+
+def test_a_file_of_exactly_the_name_is_meant_whatever_its_ending(folder):
+    for name in ("two", "sub/d.tiff"):
+        (folder / name).write_bytes(b"")
+    assert listed(folder, ["two", "sub/d.tiff", "sub/d", "sub"]) == (
+        [["two"], ["sub/d.tiff"], [], []],
+        [(2, "s2", "picture_missing"), (3, "s3", "picture_missing")],
+    )
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "http://a/b", "~/x", "c:\\x", "a/../../x"])
