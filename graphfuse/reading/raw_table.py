@@ -151,7 +151,8 @@ def _columns_of(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
 
 def _read_parquet(path: Path, table: str, first: int) -> RawTable:
     try:
-        content = pq.read_table(path, page_checksum_verification=True)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            content = file.read()  # `pq.read_table` would stop at names that repeat, in other words
         content.validate(full=True)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path.name} must be a whole Parquet file ({str(error)[:80]}). Write it again, or set `format`.") from error

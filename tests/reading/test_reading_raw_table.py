@@ -178,6 +178,12 @@ def test_a_file_that_cannot_be_used_says_why(tmp_path, name, content, words):
     assert words in str(error.value)
 
 
+def test_a_parquet_file_that_repeats_a_name_says_so(tmp_path):
+    pq.write_table(pa.table([[1], [2]], names=["id", "id"]), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="Column names must be unique"):
+        read_table(tmp_path / "a.parquet")
+
+
 def test_a_nameless_column_is_called_by_its_position(tmp_path):
     assert list(read_table(write(tmp_path, "a.csv", ",text\n0,a\n")).frame) == ["column_1", "text"]
 
