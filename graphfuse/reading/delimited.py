@@ -25,10 +25,11 @@ Record = tuple[int, list[str] | str]
 def decode_text(content: bytes) -> str:
     """Return the text of a file in UTF-8 (a byte order mark is left out), UTF-16 with a mark, or cp1252.
 
-    A file that is not UTF-8 is decoded line by line, so that one old line does not change how the others read.
+    A file that is not UTF-8 is decoded line by line, so that one old line does not change how the others read. A byte that is no
+    character becomes a lone surrogate, so that the cell it is in is cleaned and counted like others that are not Unicode text.
     """
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16", "replace")
+        return content.decode("utf-16", "replace").replace("\ufffd", "\udcff")
     content = content.removeprefix(codecs.BOM_UTF8)
     try:
         return content.decode()
@@ -40,7 +41,7 @@ def _decode_line(line: bytes) -> str:
     try:
         return line.decode()
     except UnicodeDecodeError:
-        return line.decode("cp1252", "replace")
+        return line.decode("cp1252", "surrogateescape")
 
 
 def split_lines(text: str) -> list[str]:

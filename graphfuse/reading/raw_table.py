@@ -133,7 +133,14 @@ def _read_delimited(path: Path, text: str, form: str, format: str | None, table:
 
 def _frame_of_fields(names: list[str], rows: list[list[str]]) -> pd.DataFrame:
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
-    return pd.DataFrame({name: pd.Series(list(cells), dtype="str") for name, cells in zip(names, columns, strict=True)})
+    return pd.DataFrame({name: _text_column(list(cells)) for name, cells in zip(names, columns, strict=True)})
+
+
+def _text_column(cells: list[str]) -> pd.Series:
+    try:
+        return pd.Series(cells, dtype="str")
+    except UnicodeEncodeError:  # broken bytes (`decode_text`), which are cleaned and counted in the end
+        return pd.Series(cells, dtype=object)
 
 
 def _read_jsonl(path: Path, text: str, table: str, first: int) -> RawTable:

@@ -160,6 +160,25 @@ def test_a_lone_surrogate_is_cleaned_and_counted(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", b"id,t\n1,caf\xe9\n2,a\x81b\n3,\x8d\n"),
+        ("a.tsv", b"id\tt\n1\tcaf\xe9\n2\ta\x81b\n3\t\x8d\n"),
+        ("a.jsonl", b'{"id": 1, "t": "caf\xe9"}\n{"id": 2, "t": "a\x81b"}\n{"id": 3, "t": "\x8d"}\n'),
+        ("b.csv", "id,t\n1,café\n2,a@b\n3,@\n".encode("utf-16").replace("@".encode("utf-16-le"), b"\x3d\xd8")),
+    ],
+)
+def test_a_broken_byte_is_cleaned_and_counted_in_every_format(tmp_path, name, content):
+    raw = read_table(write(tmp_path, name, content))
+    assert raw.frame["t"].tolist() == ["café", "a\ufffdb", "\ufffd"]
+    assert [(r.row, r.reason, r.column, r.dropped) for r in raw.rejections] == [(row, "broken_character", "t", False) for row in (1, 2)]
+
+
+def test_a_replacement_character_that_the_file_holds_is_text(tmp_path):
+    assert not read_table(write(tmp_path, "a.csv", "id,t\n1,a\ufffd\n")).rejections
+
+
+@pytest.mark.parametrize(
     ("name", "content", "words"),
     [
         ("a.xlsx", "x", "known are .csv"),
