@@ -15,6 +15,10 @@ REREADS = 20
 """A file is read at most this many times over, to find rows between quotes that do not match."""
 
 SEPARATORS = (",", ";", "\t", "|")
+QUOTED = re.compile(r'(?<![^,;\t|])"(?:[^"]|"")*"')
+"""A quoted cell, whatever the separator."""
+SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?\r?\n(?=\s*\S)')
+"""First line of some CSV files, which tells Excel the separator and is no part of the table."""
 WELL_QUOTED = re.compile(r'(?:(?<=[\t\n])|^)"(?:[^"]|"")*"(?=\t|\r?\n|\r?\Z)')
 
 
@@ -56,17 +60,15 @@ def is_quoted_tsv(text: str) -> bool:
     return '"' not in WELL_QUOTED.sub("", text)
 
 
-def guess_separator(text: str) -> str:
-    """Return the separator that cuts the header into most columns; a comma where none does."""
+def find_separator(text: str) -> tuple[str, str]:
+    """Return the separator of a CSV file, and its text with a line that names it left blank.
+
+    Where there is no such line, it is the separator that stands in the header most often outside quotes; a comma where none does.
+    """
+    if told := SEPARATOR_LINE.match(text):
+        return told[1], "\n" + text[told.end() :]
     header = next((line for line in split_lines(text[:100_000]) if line.strip()), "")
-    return max(SEPARATORS, key=lambda separator: _num_fields(header, separator))
-
-
-def _num_fields(line: str, separator: str) -> int:
-    try:
-        return len(next(csv.reader([line], delimiter=separator)))
-    except csv.Error:  # a carriage return within the line
-        return 1
+    return max(SEPARATORS, key=QUOTED.sub("", header).count), text
 
 
 def read_records(text: str, separator: str, quoted: bool) -> Iterator[Record]:
@@ -105,7 +107,7 @@ def _quoted_records(lines: list[str], separator: str) -> Iterator[Record]:
                 return
             except csv.Error as error:
                 source.position = start + 1
-                yield start + 1, f"quotes must enclose whole cells, and be doubled inside them ({error})"
+                yield start + 1, _wrong_cell(error)
                 continue
             if not fields:
                 continue
@@ -115,6 +117,12 @@ def _quoted_records(lines: list[str], separator: str) -> Iterator[Record]:
             else:
                 source.position = start + 1
                 yield start + 1, _wrong_width(fields, width)
+
+
+def _wrong_cell(error: csv.Error) -> str:
+    if "field limit" in str(error):
+        return f"a cell may hold at most {MAX_CELL:,} characters (this one is longer, or its quote is never closed)"
+    return f"quotes must enclose whole cells, and be doubled inside them ({error})"
 
 
 def _wrong_width(fields: list[str], width: int) -> str:

@@ -19,7 +19,7 @@ from graphfuse.core.columns import clean_name, clean_text, frame_of, text_cells
 from graphfuse.core.errors import InputError
 from graphfuse.core.sockets import Rows
 from graphfuse.core.tables import Rejection
-from graphfuse.reading.delimited import decode_text, guess_separator, is_quoted_tsv, read_records, split_lines
+from graphfuse.reading.delimited import decode_text, find_separator, is_quoted_tsv, read_records, split_lines
 from graphfuse.reading.jsonl import read_objects
 
 EXTENSIONS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
@@ -121,7 +121,7 @@ def read_table(path: Path, format: str | None = None, table: str = "samples", fi
 
 
 def _read_delimited(path: Path, text: str, form: str, format: str | None, table: str, first: int) -> RawTable:
-    separator = guess_separator(text) if form == "csv" else "\t"
+    separator, text = find_separator(text) if form == "csv" else ("\t", text)
     quoted = form == "csv" or (form == "tsv" and (format == "tsv" or is_quoted_tsv(text)))
     records = read_records(text, separator, quoted)
     line, header = next(records)

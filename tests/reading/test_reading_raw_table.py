@@ -82,12 +82,31 @@ def test_days_beyond_the_years_of_python_are_texts(tmp_path):
         "\n\nid|text\n\n1|café\n\n",
         " id , text \n1,café",
         "id\ttext\r1\tcafé",
+        "\ufeffsep=;\r\nid;text\r\n1;café\r\n",
     ],
-    ids=["mark, semicolon, CRLF", "cp1252", "utf-16", "blank lines, bar", "blanks in the header", "tab, old Mac"],
+    ids=["mark, semicolon, CRLF", "cp1252", "utf-16", "blank lines, bar", "blanks in the header", "tab, old Mac", "separator for Excel"],
 )
 def test_csv_of_many_origins_is_read(tmp_path, content):
     frame = read_table(write(tmp_path, "a.csv", content)).frame
     assert frame.to_dict("records") == [{"id": "1", "text": "café"}]
+
+
+@pytest.mark.parametrize("header", ['id,"a;b;c ""d;e""",t', '"a;b;c";id;t', 'a|5" b;6" c|d,e'])
+def test_separators_within_quotes_do_not_cut_the_header(tmp_path, header):
+    separator = {"i": ",", '"': ";", "a": "|"}[header[0]]
+    assert len(read_table(write(tmp_path, "a.csv", f"{header}\n1{separator}2{separator}3\n")).frame) == 1
+
+
+def test_a_line_that_names_the_separator_counts_as_a_line(tmp_path):
+    raw = read_table(write(tmp_path, "a.csv", "sep=|\nid|text\n1|a,b\n2\n"))
+    assert raw.frame.to_dict("records") == [{"id": "1", "text": "a,b"}]
+    assert "a.csv, line 4: a row must have 2 fields" in raw.rejections[0].detail
+
+
+def test_a_cell_that_is_too_long_is_called_that(tmp_path):
+    raw = read_table(write(tmp_path, "a.csv", f"id,text\n1,{'x' * 10_000_001}\n2,b\n"))
+    assert raw.frame["id"].tolist() == ["2"]
+    assert "a cell may hold at most 10,000,000 characters" in raw.rejections[0].detail
 
 
 def test_one_old_line_does_not_change_the_others(tmp_path):
