@@ -11,6 +11,7 @@ from pydantic import PositiveInt
 
 from graphfuse.core.cache import feature_key, open_cache
 from graphfuse.core.columns import frame_of, text_array
+from graphfuse.core.errors import InputError
 from graphfuse.core.sockets import Modality
 from graphfuse.core.tables import FloatArray, Manifest, NodeTable, State
 from graphfuse.modalities._boxes import given_boxes, grid_boxes
@@ -78,7 +79,8 @@ class Image(Modality):
         Raises:
             InputError: If the data set names no pictures.
         """
-        require_columns(manifest.samples, ["pictures"], "samples", "modalities.image (dataset.pictures)")
+        if "pictures" not in manifest.samples:
+            raise InputError("modalities.image needs pictures (the data set names none). Set dataset.pictures, or leave the modality out.")
         return fit_standard(self, manifest) if self.standardise else {}
 
     def channels(self, state: State) -> int:

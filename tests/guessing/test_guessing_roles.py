@@ -11,6 +11,7 @@ from graphfuse.core.strict_yaml import parse_yaml
 from graphfuse.datasets.table import Table
 from graphfuse.guessing.experiment_text import guess_experiment
 from graphfuse.guessing.table_roles import RESERVED, Roles, guess_roles
+from graphfuse.pipeline import convert, init
 
 
 def main_roles(roles: Roles) -> dict[str, object]:
@@ -100,6 +101,14 @@ def test_numbers_that_happen_to_be_names_of_pictures_are_no_pictures(tmp_path):
 def test_a_file_that_only_looks_like_a_picture_is_none(tmp_path):
     (tmp_path / "a.png").write_text("no picture")
     assert not guess_roles(table(tmp_path, photo=cycle(["a.png"]), label=cycle(["a", "b"]))).pictures
+
+
+def test_pictures_are_found_beside_a_column_that_is_only_called_so(tmp_path):
+    pictures(tmp_path, [f"shot{k}" for k in range(60)])
+    path = table(tmp_path, photo=[f"shot{k}" for k in range(60)], pictures=cycle(range(7)), label=cycle(["a", "b"]))
+    assert settings(path)["dataset"]["pictures"]["columns"] == ["photo"]
+    init(path, tmp_path / "experiment.yaml")
+    assert convert(tmp_path / "experiment.yaml", tmp_path / "store")["rejections"] == {}
 
 
 @pytest.mark.parametrize(

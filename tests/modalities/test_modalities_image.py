@@ -197,7 +197,7 @@ def test_no_pictures_at_all_is_an_empty_table_with_its_channels(folder):
 
 
 def test_fitting_without_pictures_says_so(folder):
-    with pytest.raises(InputError, match=r"'pictures' is not there"):
+    with pytest.raises(InputError, match="needs pictures"):
         modality(name="image").fit(manifest(folder, text=["x"]))
     with pytest.raises(
         InputError, match=r"modalities.image.boxes must name columns of samples: 'box' is not there. Did you mean 'boxes'\?"
