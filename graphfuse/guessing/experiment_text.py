@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from graphfuse.core.columns import MISSING_WORDS
 from graphfuse.core.errors import InputError
 from graphfuse.guessing.column_roles import Features
 from graphfuse.guessing.profile import Profile
@@ -87,6 +88,8 @@ def _target(roles: Roles) -> Iterator[str]:
     facts = roles.profiles[roles.target]
     shown = ", ".join(f"{_inline(value)} {count:,}" for value, count in facts.top[:4])
     yield f"  # {facts.distinct:,} values: {shown}{' ...' if facts.distinct > 4 else ''}"
+    if words := [value for value, _ in facts.top if roles.task == "classification" and value.lower() in MISSING_WORDS]:
+        yield f"  # Classes like the others are: {_names(words)}. Where that means that there is no answer, empty the cells."
     if roles.other_targets:
         yield f"  # It could also be: {_names(roles.other_targets)}"
     yield _line(2, "target", roles.target, "")

@@ -81,11 +81,11 @@ class Profile:
         return 2 <= self.distinct <= 20 and self.distinct * 3 <= self.filled and not self.lists
 
 
-def profile(column: pd.Series) -> Profile:
-    """Return the facts of a column as `read_table` gives it."""
+def profile(column: pd.Series, *, classes: bool = False) -> Profile:
+    """Return the facts of a column as `read_table` gives it; among classes, words such as `none` are values like others."""
     lists = column.map(lambda cell: isinstance(cell, list | dict)).mean() if column.dtype == object and len(column) else 0.0
     cells = as_texts(column).values.str.strip()
-    cells = cells[~is_missing(cells)]
+    cells = cells[cells != ""] if classes else cells[~is_missing(cells)]
     close = spread(cells)
     counts = cells.value_counts()
     numbers = as_numbers(cells).values

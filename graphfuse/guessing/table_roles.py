@@ -118,6 +118,8 @@ def _guess(raw: pd.DataFrame, beside: list[Neighbour], path: Path) -> dict[str, 
     own = {str(name): profile(raw[name]) for name in raw.columns}
     left = dict(own)  # columns without a role yet; every step takes what it recognises
     roles = _by_content(raw, cells, left, path)
+    if roles["task"] == "classification":
+        own[roles["target"]] = profile(raw[roles["target"]], classes=True)
     roles |= _links(cells, left, beside, roles["sample_id"])
     roles |= _descriptions(cells, own, left, roles)
     return roles | _leaks(cells, roles)

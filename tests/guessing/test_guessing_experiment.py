@@ -51,6 +51,14 @@ def test_classes_that_are_rare_get_weights(tmp_path):
     assert settings(table(tmp_path, label=cycle(["a"] * 9 + ["b"])))["task"] == {"name": "classification", "weights": "balanced"}
 
 
+def test_a_class_that_is_called_none_is_counted_and_named(tmp_path):
+    path = table(tmp_path, label=cycle(["for", "against", "none"]))
+    text = guess_experiment(path)
+    assert "# 3 values: for 20, against 20, none 20" in text
+    assert "# Classes like the others are: none. Where that means that there is no answer, empty the cells." in text
+    assert "Classes like" not in guess_experiment(table(tmp_path, label=cycle(["for", "against", ""])))
+
+
 def test_other_columns_that_could_be_the_target_are_named(tmp_path):
     text = guess_experiment(table(tmp_path, stance=cycle(["for", "against", "none"]), label=cycle(["a", "b"])))
     assert "It could also be: stance" in text

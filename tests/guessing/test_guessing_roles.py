@@ -263,6 +263,8 @@ def test_interactions_with_such_names_are_called_as_they_are_once_read(tmp_path)
     replies |= {"time": np.arange(120) % 7 / 4, "reply_to": sentences(120)}
     pd.DataFrame(replies).to_csv(tmp_path / "replies.csv", index=False)
     assert {"name": "interaction", "numeric": ["time_in_file"], "text": "reply_to_in_file"} in settings(path)["modalities"]
+    init(path, tmp_path / "experiment.yaml")
+    assert convert(tmp_path / "experiment.yaml", tmp_path / "store")["rejections"] == {}
 
 
 def test_rows_without_a_column_of_ids_are_numbered(tmp_path):
