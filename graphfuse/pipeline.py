@@ -194,16 +194,15 @@ def predict(
         progress: Called after each shard.
 
     Raises:
-        InputError: If the source cannot be used, `out` is a folder, or the run knows changed graphs only.
+        InputError: If the source or the run cannot be used, or `out` is a folder.
     """
     from graphfuse.conversion.finish import counted
     from graphfuse.conversion.new_rows import store_of
     from graphfuse.store.frames import write_frame
     from graphfuse.training.predict import predict_frame
-    from graphfuse.training.run import check_unchanged, open_run
+    from graphfuse.training.run import open_plain_run
 
-    opened, out = open_run(run, tuple(allowed)), Path(out)
-    check_unchanged(opened)
+    opened, out = open_plain_run(run, tuple(allowed)), Path(out)
     if out.is_dir():
         raise InputError(f"--out must be a file to write (got the folder '{out}'). Name it, such as {out / 'predictions.parquet'}")
     with store_of(opened, Path(source), workers=workers, allowed=tuple(allowed), progress=progress) as store:
@@ -247,8 +246,7 @@ def analyse(
         progress: Called after each analysis.
 
     Raises:
-        InputError: If a sample is not a test row, the store is not the run's, the run knows changed graphs only, or there is no folder
-            `pictures`.
+        InputError: If a sample is not a test row, the store is not the run's, or there is no folder `pictures`.
     """
     from graphfuse.report import prepare
     from graphfuse.report.choose import with_sample_ids
@@ -258,16 +256,14 @@ def analyse(
     from graphfuse.store.graph_store import open_store
     from graphfuse.training.computing import reproducible
     from graphfuse.training.predict import EVALUATION_BATCH, predict_frame
-    from graphfuse.training.run import check_unchanged, open_run
+    from graphfuse.training.run import open_plain_run
 
     # 1. Check everything before any work.
     chosen, trusted, out = tuple(samples or ()), tuple(allowed), Path(out)
-    opened, graphs = open_run(run, trusted), open_store(store)
-    check_unchanged(opened)
-    prepare.check_target(opened, graphs)
+    opened, graphs = open_plain_run(run, trusted), open_store(store)
     root = prepare.picture_root(pictures, opened.experiment, trusted)
     plugins = prepare.build_analyses(opened.experiment, analyses, trusted)
-    order = prepare.analysis_order(graphs, chosen)
+    order = prepare.analysis_order(opened, graphs, chosen)
     prepare.begin(out)
     # 2. Score.
     predictions = predict_frame(opened, graphs, "test")

@@ -8,7 +8,7 @@ import pandas as pd
 from graphfuse.conversion.new_rows import NewRows
 from graphfuse.core.sockets import Rows
 from graphfuse.training.predict import EVALUATION_BATCH, predict_batches
-from graphfuse.training.run import Run, check_unchanged, open_run
+from graphfuse.training.run import Run, open_plain_run
 
 
 class Predictor:
@@ -59,6 +59,4 @@ def open_predictor(run: str | Path, *, folder: str | Path = ".", allowed: tuple[
         IntegrityError: If it is not whole, damaged, or of a newer format.
         UnsafeError: If it names a plug-in outside graphfuse that is not allowed.
     """
-    opened = open_run(run, tuple(allowed))
-    check_unchanged(opened)
-    return Predictor(opened, Path(folder), tuple(allowed))
+    return Predictor(open_plain_run(run, tuple(allowed)), Path(folder), tuple(allowed))

@@ -37,7 +37,26 @@ def begin(out: Path) -> None:
     (out / RECEIPT).unlink()
 
 
-def check_target(run: "Run", store: GraphStore) -> None:
+def analysis_order(run: "Run", store: GraphStore, chosen: tuple[str, ...]) -> IntArray:
+    """Return the positions of the test rows, those to be drawn first, since edges are scored one at a time in the first rows only.
+
+    Raises:
+        InputError: If the store has another target than the run, a chosen sample is not a test row, or there are none.
+    """
+    _check_target(run, store)
+    test, first = store.indices("test"), positions_of(store, chosen)
+    for name, position in zip(chosen, first, strict=True):
+        if position not in test:
+            split = store.samples["split"].iloc[int(position)]
+            raise InputError(f"Analyses look at rows of the split 'test' ('{name[:40]}' is in '{split}'). Choose others.")
+    if not len(test):
+        raise InputError(
+            f"Analyses look at rows of the split 'test' (the store has 0 of {len(store)}). Change dataset.split and convert again."
+        )
+    return np.concatenate([first, test[~np.isin(test, first)]])
+
+
+def _check_target(run: "Run", store: GraphStore) -> None:
     """Raise an InputError if a store has another target than the run, or other classes: what helps would seem to harm."""
     if store.target.kind == "none":
         return
@@ -51,24 +70,6 @@ def check_target(run: "Run", store: GraphStore) -> None:
 
 def _told(target: TargetSchema) -> str:
     return f"{target.kind} of {', '.join(target.columns)[:40]} ({', '.join(target.classes)[:60] or 'numbers'})"
-
-
-def analysis_order(store: GraphStore, chosen: tuple[str, ...]) -> IntArray:
-    """Return the positions of the test rows, those to be drawn first, since edges are scored one at a time in the first rows only.
-
-    Raises:
-        InputError: If a chosen sample is not a test row, or there are none.
-    """
-    test, first = store.indices("test"), positions_of(store, chosen)
-    for name, position in zip(chosen, first, strict=True):
-        if position not in test:
-            split = store.samples["split"].iloc[int(position)]
-            raise InputError(f"Analyses look at rows of the split 'test' ('{name[:40]}' is in '{split}'). Choose others.")
-    if not len(test):
-        raise InputError(
-            f"Analyses look at rows of the split 'test' (the store has 0 of {len(store)}). Change dataset.split and convert again."
-        )
-    return np.concatenate([first, test[~np.isin(test, first)]])
 
 
 def build_analyses(

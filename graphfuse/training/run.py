@@ -96,13 +96,21 @@ def open_run(path: Path | str, allowed: tuple[str, ...] = ()) -> Run:
     )
 
 
-def check_unchanged(run: Run) -> None:
-    """Raise an InputError if the network knows graphs through a change only: of plain ones it would say something else."""
+def open_plain_run(path: Path | str, allowed: tuple[str, ...] = ()) -> Run:
+    """Open a run as `open_run` does, but none that knows graphs through a change only: of plain ones it would say something else.
+
+    Raises:
+        InputError: If there is no run, or it was trained on a changed store.
+        IntegrityError: As `open_run` does.
+        UnsafeError: As `open_run` does.
+    """
+    run = open_run(path, allowed)
     if run.change:
         raise InputError(
             f"A run must have seen graphs as they are; {run.path} is a control of a comparison, trained and measured on a changed store "
             f"({json.dumps(run.change)[:120]}). Train one with the settings that you want: graphfuse train EXPERIMENT --store STORE --out RUN"
         )
+    return run
 
 
 def _kernels(path: Path, asked: object) -> Kernels:

@@ -8,13 +8,13 @@ import pytest
 
 from graphfuse.core.errors import InputError
 from graphfuse.core.schema import TargetSchema
-from graphfuse.report.prepare import check_target
+from graphfuse.report.prepare import _check_target
 
 TARGET = TargetSchema(kind="classification", columns=("label",), classes=("no", "yes"), class_counts=(3, 4))
 
 
 def checked(target):
-    check_target(SimpleNamespace(target=TARGET), SimpleNamespace(target=target, path=Path("store")))
+    _check_target(SimpleNamespace(target=TARGET), SimpleNamespace(target=target, path=Path("store")))
 
 
 def test_a_store_of_other_rows_or_without_a_target_can_be_analysed():
