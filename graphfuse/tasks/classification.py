@@ -1,6 +1,7 @@
 """One of two or more classes per sample."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
@@ -12,7 +13,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from graphfuse.core.columns import as_texts, frame_of, known_places, text_array
+from graphfuse.core.columns import NUMBER, as_texts, frame_of, known_places, text_array
 from graphfuse.core.errors import InputError
 from graphfuse.core.schema import TargetKind, TargetSchema
 from graphfuse.core.sockets import Task
@@ -132,8 +133,6 @@ def _names(column: pd.Series) -> pd.Series:
 
 
 def _class_order(name: str) -> tuple[bool, float, str]:
-    """Numbers by value, then text by its letters."""
-    try:
-        return False, float(name), name
-    except ValueError:
-        return True, 0.0, name
+    """Numbers by value, then text by its letters; `nan` and `inf` are text, since nothing is more or less than `nan`."""
+    number = float(name) if re.fullmatch(NUMBER, name) else math.inf
+    return (False, number, name) if math.isfinite(number) else (True, 0.0, name)

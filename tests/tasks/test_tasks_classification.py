@@ -1,4 +1,5 @@
 import warnings
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,11 @@ def test_classes_that_differ_only_in_how_they_are_written_stay_apart():
     y, unusable = task.encode(frame("1", "1.0", "1.00"), schema)
     assert [schema.classes[number] for number in y[:2]] == ["1", "1.0"]
     assert unusable.tolist() == [False, False, True]
+
+
+def test_a_class_named_nan_stands_among_the_texts_wherever_its_row_stands():
+    orders = {fitted(*rows)[1].classes for rows in permutations(["10", "nan", "9", "inf", "-1"])}
+    assert orders == {("-1", "9", "10", "inf", "nan")}
 
 
 def test_whole_numbers_stay_whole_beside_missing_cells():
