@@ -1,7 +1,7 @@
 """Any number of labels per sample."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,7 +13,7 @@ from annotated_types import Ge, MinLen
 from torch import Tensor, nn
 from torch.nn import functional
 
-from graphfuse.core.columns import as_flags
+from graphfuse.core.columns import as_flags, cell_text
 from graphfuse.core.errors import InputError
 from graphfuse.core.schema import TargetKind, TargetSchema
 from graphfuse.core.sockets import Task
@@ -155,13 +155,18 @@ class Multilabel(Task):
 
     def _split(self, cell: object) -> list[str] | None:
         if isinstance(cell, (list, tuple, np.ndarray)):
-            return [str(label).strip() for label in cell]
+            return _labels(cell)
         text = "" if pd.isna(cell) else str(cell).strip()  # type: ignore[call-overload]  # pandas-stubs know no plain object
         if text.startswith("["):
             try:
-                return [str(label).strip() for label in json.loads(text)]
-            except ValueError:
-                pass  # a label may start with a bracket
+                return _labels(json.loads(text))
+            except (ValueError, RecursionError):
+                pass  # a label may start with a bracket, or with thousands
         if not text:
             return [] if self.empty == "no_labels" else None
-        return [label for label in (part.strip() for part in text.split(self.separator)) if label]
+        return _labels(text.split(self.separator))
+
+
+def _labels(parts: Iterable[object]) -> list[str]:
+    """Return the labels of a list as text without blanks around; nothing and blanks are no labels."""
+    return [label for part in parts if (label := cell_text(part).strip())]

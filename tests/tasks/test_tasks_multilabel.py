@@ -31,6 +31,22 @@ def test_json_lists_and_real_lists_are_read_too():
     np.testing.assert_array_equal(y, [[0, 0], [1, 1]])
 
 
+def test_nulls_and_blanks_in_a_list_are_no_labels():
+    task = Multilabel()
+    cells = lists('["a", null, " ", NaN]', ["b", None, "", NAN], np.array(["a", None], dtype=object), "a, ,b", "[null]")
+    schema = task.fit(cells)
+    assert schema.classes == ("a", "b")
+    np.testing.assert_array_equal(task.encode(cells, schema)[0], [[1, 0], [0, 1], [1, 0], [1, 1], [0, 0]])
+
+
+def test_brackets_nested_too_deep_for_a_list_are_text():
+    task = Multilabel()
+    deep = "[" * 100_000
+    schema = task.fit(lists("a", "b"))
+    y, unusable = task.encode(lists(deep, deep + "]" * 100_000, "a"), schema)
+    assert unusable.tolist() == [True, True, False] and y[2].tolist() == [1, 0]
+
+
 def test_an_empty_cell_may_mean_no_labels():
     task = Multilabel(empty="no_labels", separator="|")
     schema = task.fit(lists("a|b", ""))
