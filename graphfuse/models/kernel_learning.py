@@ -66,6 +66,11 @@ class KernelFusion(FusionModule):
         self.register_buffer("slope", torch.ones(functions))
         self.register_buffer("offset", torch.zeros(functions))
 
+    @property
+    def fits_validation(self) -> bool:
+        """Whether margins become probabilities by validation rows; values stay as they are."""
+        return self.target.kind != "regression"
+
     def forward(
         self, batch: Batch, edge_weight_dict: EdgeWeights | None = None, node_weight_dict: NodeWeights | None = None
     ) -> FusionOutput:
@@ -95,7 +100,7 @@ class KernelFusion(FusionModule):
 
     def fit_validation(self, rows: Rows) -> None:
         """Turn margins into probabilities; values stay as they are."""
-        if self.target.kind == "regression":
+        if not self.fits_validation:
             return
         pooled, y = pooled_rows(rows, self.node_types)
         chosen = torch.nonzero(labelled(y))[:, 0]

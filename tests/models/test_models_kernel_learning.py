@@ -144,6 +144,20 @@ def test_validation_rows_make_it_calibrated(target) -> None:
     assert loss[1] < loss[0]
 
 
+def test_it_learns_from_validation_rows_what_margins_mean_and_nothing_of_values() -> None:
+    assert {target: fusion("kernel_learning", target).fits_validation for target in WIDTH} == {
+        "classes": True,
+        "two classes": True,
+        "labels": True,
+        "values": False,
+    }
+    fused, fresh = fusion("kernel_learning", "values"), made("values", seed=1)
+    fused.fit_train(lambda: [made("values")])
+    before = fused(fresh).logits
+    fused.fit_validation(lambda: [fresh])
+    assert fused(fresh).logits.equal(before)
+
+
 def test_rows_count_as_scikit_learn_counts_them() -> None:
     batch = made("two classes", rows=40)
     batch.sample_weight = torch.ones(40)

@@ -4,7 +4,6 @@ import torch
 
 from graphfuse.models._late import LateFusion, WeightedFusion
 from graphfuse.models.graphical_model import GaussianFusion, TreeFusion
-from graphfuse.models.kernel_learning import KernelFusion
 from graphfuse.models.stacking import StackingFusion
 from graphfuse.models.weighted_average import WeightedAverageFusion
 from graphfuse.nn.fusion import FusionModule, FusionOutput
@@ -25,7 +24,7 @@ def learns(kind: type[FusionModule]) -> bool:
 
 
 def test_a_network_that_overrides_fit_validation_says_that_it_learns_from_validation_rows():
-    for kind in (StackingFusion, WeightedAverageFusion, TreeFusion, GaussianFusion, KernelFusion, Deeper):
+    for kind in (StackingFusion, WeightedAverageFusion, TreeFusion, GaussianFusion, Deeper):
         assert learns(kind)
 
 
