@@ -53,7 +53,10 @@ def _about_the_best(comparison: Mapping[str, Any]) -> Iterator[str]:
     best = min(models, key=lambda row: row["learned_from_validation"], default=None)
     if best is None:
         return
-    where = "on validation rows" if metric in best["validation"] else "on test rows (there are no validation rows, so this flatters it)"
+    where = "on validation rows"
+    if metric not in best["validation"]:
+        lack = f"the validation rows give no {metric}" if best["validation"] else "there are no validation rows"
+        where = f"on test rows ({lack}, so this flatters it)"
     if best["learned_from_validation"]:
         where += " (which it learned from too, so this flatters it)"
     yield f"Best {where}: {best['name']}, with a test {metric} of {_value(best['test'][metric])}."

@@ -83,6 +83,8 @@ class Ladder:
     line: float | None
     """Where the baseline's line stands on the scale."""
     metrics: tuple[str, ...]
+    validated: bool
+    """Whether there are validation rows, on which one class alone may leave the metric undefined."""
 
     @property
     def rows(self) -> tuple[LadderRow, ...]:
@@ -169,7 +171,16 @@ def read_ladder(comparison: Mapping[str, Any], width: float) -> Ladder:
     rows = [_row(row, metric, baseline, higher, dots.get(row["name"]), (low, high)) for row in raw]
     line = dots[baseline].x if baseline in dots else None
     names = sorted({name for row in raw for name in row.get("test") or {}}, key=lambda name: (name != metric, name))
-    ladder = Ladder(metric=metric, higher_is_better=higher, baseline=baseline, groups=(), plot=plot, line=line, metrics=tuple(names))
+    ladder = Ladder(
+        metric=metric,
+        higher_is_better=higher,
+        baseline=baseline,
+        groups=(),
+        plot=plot,
+        line=line,
+        metrics=tuple(names),
+        validated=any(row.get("validation") for row in raw),
+    )
     groups = []
     for group, heading in STAGES.items():
         members = sorted((row for row in rows if row.group == group), key=lambda row: (ladder.rank(row), row.name))

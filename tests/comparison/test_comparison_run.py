@@ -127,6 +127,18 @@ def test_what_learned_from_validation_rows_is_marked_and_not_chosen_by_them(tmp_
     assert conclusions(alone)[0].startswith("Best on validation rows (which it learned from too, so this flatters it): stacking, ")
 
 
+def test_a_choice_by_test_rows_says_whether_validation_rows_or_only_their_value_is_missing(done) -> None:
+    _, _, comparison = done
+
+    def said(validation) -> str:
+        rows = [{**row, "validation": validation} for row in comparison["rows"]]
+        return conclusions({**comparison, "rows": rows})[0]
+
+    assert said({}).startswith("Best on test rows (there are no validation rows, so this flatters it): ")
+    accuracy = {"accuracy": named(comparison)["concat"]["validation"]["accuracy"]}
+    assert said(accuracy).startswith("Best on test rows (the validation rows give no macro_f1, so this flatters it): ")
+
+
 def test_where_swaps_are_too_few_to_tell_anything_a_note_says_so(tmp_path: Path) -> None:
     store = toy_store(tmp_path / "store")
     comparison = run(store, tmp_path / "out", seeds=1, resamples=99, models=["concat", "pca", "product"])

@@ -109,6 +109,13 @@ def test_without_validation_rows_the_page_says_that_its_choice_flatters():
     assert "chosen on validation" not in said.lower()
 
 
+def test_where_validation_rows_leave_the_metric_undefined_the_page_says_so():
+    other = {"accuracy": {"mean": 1.0, "low": None, "high": None, "values": [1.0]}}
+    said = words(render_comparison(small({**TEXT, "validation": other}, {**row("pca", 0.7), "validation": other})))
+    assert "The validation rows give no m to choose by. Best on the test rows, which flatters it, is pca: its m is 0.700." in said
+    assert "There are no validation rows" not in said
+
+
 def test_a_best_method_that_cannot_be_told_from_the_baseline_is_called_that():
     assert "The two cannot be told apart." in words(render_comparison(small(TEXT, row("concat", 0.65, p=0.5))))
     assert "The two cannot be told apart." not in words(render_comparison(small(TEXT, row("concat", 0.65, p=0.01))))
