@@ -21,7 +21,7 @@ def gradient_scores(network: FusionNetwork, batch: Batch, elements: Elements, me
     with torch.enable_grad():
         weights = {edge_type: torch.ones(element.numel(), requires_grad=True) for edge_type, element in elements.of_edge.items()}
         logits = network(batch, edge_weight_dict=weights).logits
-        total = evidence(logits, logits.detach(), kind_of(network), measure).sum()
+        total = evidence(logits, logits.detach(), network, measure).sum()
         if not weights or not total.requires_grad:  # no edges, or a network that does not look at them
             return torch.zeros(len(elements))
         slopes = torch.autograd.grad(total, list(weights.values()), allow_unused=True)
@@ -52,8 +52,8 @@ def occlusion_scores(
                 for edge_type, element in elements.of_edge.items()
             }
             masked = network(copies.batch, edge_weight_dict=weights).logits
-            lost[piece] = drop(full[sample], masked, kind_of(network), measure)
-            flipped[piece] = flips(full[sample], masked, kind_of(network))
+            lost[piece] = drop(full[sample], masked, network, measure)
+            flipped[piece] = flips(full[sample], masked, network)
     return lost, flipped
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from graphfuse.core.schema import TargetKind, TargetSchema
+from graphfuse.core.schema import TargetKind
 from graphfuse.nn.fusion import FusionNetwork
 
 Measure = Literal["log_odds", "probability"]
@@ -23,7 +23,7 @@ def measured_in(network: FusionNetwork, measure: Measure) -> str:
     return "change" if kind_of(network) == "regression" else measure
 
 
-def evidence(logits: Tensor, full: Tensor, kind: TargetKind, measure: Measure) -> Tensor:
+def evidence(logits: Tensor, full: Tensor, network: FusionNetwork, measure: Measure) -> Tensor:
     """Return the evidence in `logits` for what the `full` logits predict.
 
     Classification: log-odds or probability of the predicted class. Multi-label: the same for each label's
@@ -32,16 +32,17 @@ def evidence(logits: Tensor, full: Tensor, kind: TargetKind, measure: Measure) -
     Args:
         logits: Of the network with something removed.  [batch_size, num_logits]
         full: Of the whole network, which says what is predicted.  [batch_size, num_logits]
-        kind: What the logits mean.
+        network: Says what the logits mean, and from which probability a label is predicted.
         measure: Log-odds or probability; regression has neither.
 
     Returns:
         One value per sample.  [batch_size]
     """
+    kind = kind_of(network)
     if kind == "regression":
         return logits.mean(dim=1)
     if kind == "multilabel" or logits.shape[1] == 1:
-        signed = torch.where(full > 0, logits, -logits)
+        signed = torch.where(_labels(full, network), logits, -logits)
         return (signed if measure == "log_odds" else signed.sigmoid()).mean(dim=1)
     predicted = full.argmax(dim=1, keepdim=True)
     if measure == "probability":
@@ -50,26 +51,28 @@ def evidence(logits: Tensor, full: Tensor, kind: TargetKind, measure: Measure) -
     return logits.gather(1, predicted).squeeze(1) - others
 
 
-def drop(full: Tensor, masked: Tensor, kind: TargetKind, measure: Measure) -> Tensor:
+def drop(full: Tensor, masked: Tensor, network: FusionNetwork, measure: Measure) -> Tensor:
     """Return how much evidence is lost, sign kept (below 0: removing it helped); regression: the absolute change, [batch_size]."""
-    if kind == "regression":
+    if kind_of(network) == "regression":
         return (full - masked).abs().mean(dim=1)
-    return evidence(full, full, kind, measure) - evidence(masked, full, kind, measure)
+    return evidence(full, full, network, measure) - evidence(masked, full, network, measure)
 
 
-def flips(full: Tensor, masked: Tensor, kind: TargetKind) -> Tensor:
+def flips(full: Tensor, masked: Tensor, network: FusionNetwork) -> Tensor:
     """Return 1 where the prediction changes (multi-label: any label's), 0 elsewhere and for regression, [batch_size]."""
+    kind = kind_of(network)
     if kind == "regression":
         return torch.zeros(len(full))
     if kind == "multilabel" or full.shape[1] == 1:
-        return ((full > 0) != (masked > 0)).any(dim=1).float()
+        return (_labels(full, network) != _labels(masked, network)).any(dim=1).float()
     return (full.argmax(dim=1) != masked.argmax(dim=1)).float()
 
 
-def quality(logits: Tensor, y: Tensor | None, kind: TargetKind, target: TargetSchema | None) -> Tensor:
+def quality(logits: Tensor, y: Tensor | None, network: FusionNetwork) -> Tensor:
     """Return how right each sample is: accuracy, share of right labels, or minus the absolute error; NaN without target, [batch_size]."""
     if y is None:
         return torch.full((len(logits),), torch.nan)
+    kind, target = kind_of(network), network.target
     y = y.reshape(len(logits), -1).float()
     known = (y.isfinite() & (y >= 0)) if kind != "regression" else y.isfinite()
     if kind == "regression":
@@ -77,7 +80,12 @@ def quality(logits: Tensor, y: Tensor | None, kind: TargetKind, target: TargetSc
             logits = logits * torch.tensor(target.std) + torch.tensor(target.mean)
         right = -(logits - y).abs()
     elif kind == "multilabel" or logits.shape[1] == 1:
-        right = ((logits > 0).float() == y).float()
+        right = (_labels(logits, network).float() == y).float()
     else:
         right = (logits.argmax(dim=1, keepdim=True).float() == y).float()
     return torch.where(known, right, torch.nan).nanmean(dim=1)
+
+
+def _labels(logits: Tensor, network: FusionNetwork) -> Tensor:
+    """Return which labels are predicted, as the task does, [batch_size, num_logits]."""
+    return logits.double().sigmoid() >= network.threshold

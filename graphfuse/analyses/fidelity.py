@@ -14,7 +14,7 @@ from torch_geometric.data import Batch
 from graphfuse.analyses._copies import first_samples
 from graphfuse.analyses._edge_scores import attention_scores, gradient_scores, no_edge_scores, occlusion_scores
 from graphfuse.analyses._elements import Elements, edge_elements, rank_in_sample
-from graphfuse.analyses._evidence import Measure, drop, kind_of, measured_in
+from graphfuse.analyses._evidence import Measure, drop, measured_in
 from graphfuse.analyses._frames import mean_intervals, score_rows, score_table
 from graphfuse.core.sockets import Analysis
 from graphfuse.core.tables import ScoreTable
@@ -97,7 +97,7 @@ class Fidelity(Analysis):
             top = rank < (count * fraction).double().round(decimals=6).ceil()[elements.sample]
             for drops, kept in ((plus, ~top), (minus, top)):
                 masked = network(batch, edge_weight_dict=elements.weights(kept)).logits
-                drops.append(drop(full, masked, kind_of(network), self.measure))
+                drops.append(drop(full, masked, network, self.measure))
         return torch.stack([torch.stack(plus, dim=1), torch.stack(minus, dim=1)], dim=1)
 
     def _rows(self, drops: npt.NDArray[np.float64]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from torch_geometric.data import Batch
 from graphfuse.analyses._copies import first_samples
 from graphfuse.analyses._edge_scores import occlusion_scores
 from graphfuse.analyses._elements import edge_elements, kinds_of, samples_with
-from graphfuse.analyses._evidence import Measure, drop, flips, kind_of, measured_in, quality
+from graphfuse.analyses._evidence import Measure, drop, flips, measured_in, quality
 from graphfuse.analyses._frames import edge_rows, mean_intervals, sample_ids, score_rows, score_table
 from graphfuse.core.schema import EdgeType
 from graphfuse.core.sockets import Analysis
@@ -126,12 +126,12 @@ class Occlusion(Analysis):
         effects = []
         with torch.no_grad():
             full = network(batch).logits
-            right = quality(full, y, kind_of(network), network.target)
+            right = quality(full, y, network)
             for removal in removals:
                 masked = removal.apply(network, batch)
-                lost = drop(full, masked, kind_of(network), self.measure)
-                fall = right - quality(masked, y, kind_of(network), network.target)
-                effects.append(torch.stack([lost, fall, flips(full, masked, kind_of(network)), removal.count(batch).float()], dim=1))
+                lost = drop(full, masked, network, self.measure)
+                fall = right - quality(masked, y, network)
+                effects.append(torch.stack([lost, fall, flips(full, masked, network), removal.count(batch).float()], dim=1))
         return effects
 
     def _summary(self, level: Level, element: str, effect: np.ndarray) -> pd.DataFrame:

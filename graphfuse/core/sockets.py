@@ -219,6 +219,11 @@ class Task(Plugin):
         return logits[0] if len(logits) == 1 else sum(logits[1:], start=logits[0]) / len(logits)
 
     @property
+    def threshold(self) -> float:
+        """Return the probability from which a label is predicted, of tasks that predict any number of them."""
+        return 0.5
+
+    @property
     @abstractmethod
     def monitor(self) -> str:
         """Return the metric that selects the best epoch on validation, `-` in front if lower is better."""

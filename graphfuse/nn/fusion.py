@@ -99,13 +99,22 @@ class FusionNetwork(nn.Module):
     """Node types with their modalities; analyses read it."""
     target: TargetSchema | None
     """What the logits mean; analyses read it."""
+    threshold: float
+    """Probability from which a label is predicted; analyses read it."""
 
     def __init__(
-        self, body: FusionModule, num_logits: int, *, schema: GraphSchema | None = None, target: TargetSchema | None = None
+        self,
+        body: FusionModule,
+        num_logits: int,
+        *,
+        schema: GraphSchema | None = None,
+        target: TargetSchema | None = None,
+        threshold: float = 0.5,
     ) -> None:
         super().__init__()
         self.schema = schema
         self.target = target
+        self.threshold = threshold
         self.body = body
         self.head = nn.Identity() if body.decides else nn.Linear(body.out_channels, num_logits)
 

@@ -13,7 +13,8 @@ from graphfuse.training.checkpoint import read_tensors
 def build_network(model: FusionModel, schema: GraphSchema, task: Task, target: TargetSchema) -> FusionNetwork:
     """Return an untrained network; its parameters are drawn from torch's global generator."""
     decision = Decision(target=target, num_logits=task.out_channels(target), criterion=task.criterion(target))
-    return FusionNetwork(model.module(schema, decision), decision.num_logits, schema=schema, target=target)
+    body = model.module(schema, decision)
+    return FusionNetwork(body, decision.num_logits, schema=schema, target=target, threshold=task.threshold)
 
 
 def load_weights(folder: Path, network: FusionNetwork) -> None:

@@ -65,8 +65,8 @@ def test_an_edge_kind_is_worth_its_edges_and_says_how_often_the_prediction_flips
     assert kind["score"] == pytest.approx((10 + 4) / 2)
     assert kind["count"] == 3 and kind["samples"] == 2
     assert kind["low"] <= kind["score"] <= kind["high"]
-    # post 7 is right and stays right on its `precedes` edge; post 9 is wrong, and 0 is still not above 0
-    assert kind["flips"] == 0 and kind["metric_drop"] == 0
+    # post 7 is right and stays right on its `precedes` edge; post 9 is wrong, and right at log-odds of 0, from where on yes is predicted
+    assert kind["flips"] == 0.5 and kind["metric_drop"] == -0.5
 
 
 def test_removing_a_modality_removes_its_nodes_with_their_edges():
@@ -74,7 +74,7 @@ def test_removing_a_modality_removes_its_nodes_with_their_edges():
     worth = rows(frame, "modality", "").set_index("element")
     assert worth.loc["text", "score"] == pytest.approx(8.0)
     assert worth.loc["image", "score"] == pytest.approx(7.0)
-    assert worth.loc["text", "metric_drop"] == pytest.approx(0.5)
+    assert worth.loc["text", "metric_drop"] == pytest.approx(-0.5)
     assert set(rows(frame, "node_type", "")["element"]) == {"text_span", "image_region"}
 
 
@@ -119,6 +119,19 @@ def test_multilabel_takes_the_mean_over_labels():
         network.head.weight.copy_(torch.tensor([[1.0], [-3.0]]))
     frame = Occlusion().scores(network, [batch_of(sample(0, [1.0], [2.0], match=[(0, 0)]))]).frame
     assert rows(frame, "edge")["score"].tolist() == pytest.approx([(4 + 12) / 2])
+
+
+def test_labels_are_predicted_from_the_tasks_threshold():
+    unsure = batch_of(sample(0, [1.0], [1.0], match=[(0, 0)], y=1.0))  # log-odds 2, which is 0.88; 0.5 without the edge
+    worth = {}
+    for threshold in (0.3, 0.7, 0.9):
+        network = network_of(SumOfProducts(), kind="multilabel", threshold=threshold)
+        frame = Occlusion().scores(network, [unsure]).frame
+        worth[threshold] = rows(frame, "edge_type", "").set_index("element").loc[MATCH_NAME, ["score", "flips", "metric_drop"]].tolist()
+    assert worth[0.3] == pytest.approx([2.0, 0.0, 0.0])
+    assert worth[0.7] == pytest.approx([2.0, 1.0, 1.0])
+    # the label is not predicted, and the edge speaks against that
+    assert worth[0.9] == pytest.approx([-2.0, 0.0, 0.0])
 
 
 def test_a_network_without_edges_loses_nothing_by_their_removal():

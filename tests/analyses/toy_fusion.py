@@ -84,7 +84,7 @@ class NoGraph(FusionModule):
         return FusionOutput(embedding=torch.zeros(batch.num_graphs, 1).index_add(0, batch["text_span"].batch, x[:, None]), edge_scores={})
 
 
-def network_of(body, kind="classification", num_logits=None, mean=(), std=()):
+def network_of(body, kind="classification", num_logits=None, mean=(), std=(), threshold=0.5):
     """A network whose head passes the embedding on unchanged."""
     size = num_logits or body.out_channels
     schema = GraphSchema(
@@ -92,7 +92,7 @@ def network_of(body, kind="classification", num_logits=None, mean=(), std=()):
         modality_by_node_type={"text_span": "text", "image_region": "image"},
         edge_types=(MATCH, REV_MATCH, NEXT),
     )
-    network = FusionNetwork(body, size, schema=schema, target=TargetSchema(kind=kind, mean=mean, std=std))
+    network = FusionNetwork(body, size, schema=schema, target=TargetSchema(kind=kind, mean=mean, std=std), threshold=threshold)
     with torch.no_grad():
         network.head.weight.copy_(torch.eye(size, body.out_channels))
         network.head.bias.zero_()

@@ -2,13 +2,16 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from toy_training import SCHEMA, made_store
+from toy_training import SCHEMA, ToyFusion, made_store
 
 from graphfuse.core.errors import IntegrityError
+from graphfuse.core.schema import TargetSchema
 from graphfuse.nn.pooling import row_weights
+from graphfuse.tasks.multilabel import Multilabel
 from graphfuse.training.checkpoint import read_tensors, write_tensors
 from graphfuse.training.dropout import modality_weights
 from graphfuse.training.loop import rows_of
+from graphfuse.training.network import build_network
 from graphfuse.training.summary import interval
 
 
@@ -32,6 +35,12 @@ def test_the_draw_of_a_sample_does_not_depend_on_its_batch(store):
     of_part = modality_weights(part, SCHEMA, {"text": 0.5}, seed=3, epoch=2)["text_span"]
     chosen = torch.cat([of_whole[whole["text_span"].batch == sample] for sample in (40, 7)])
     assert torch.equal(of_part, chosen)
+
+
+def test_a_network_is_told_from_which_probability_its_task_predicts_a_label():
+    target = TargetSchema(kind="multilabel", columns=("p", "q"), classes=("p", "q"), class_counts=(1, 1), known_counts=(2, 2))
+    tasks = Multilabel(threshold=0.3), Multilabel()
+    assert [build_network(ToyFusion(), SCHEMA, task, target).threshold for task in tasks] == [0.3, 0.5]
 
 
 @pytest.mark.parametrize(("chance", "weight"), [(0.0, 1.0), (1.0, 0.0)])
