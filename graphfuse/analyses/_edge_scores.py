@@ -6,7 +6,8 @@ from torch_geometric.data import Batch
 
 from graphfuse.analyses._copies import blocks, take_samples
 from graphfuse.analyses._elements import Elements
-from graphfuse.analyses._evidence import Measure, drop, evidence, flips, kind_of
+from graphfuse.analyses._evidence import Measure, drop, evidence, flips, size_of
+from graphfuse.core.schema import EdgeType
 from graphfuse.nn.fusion import FusionNetwork
 
 
@@ -21,13 +22,17 @@ def gradient_scores(network: FusionNetwork, batch: Batch, elements: Elements, me
     with torch.enable_grad():
         weights = {edge_type: torch.ones(element.numel(), requires_grad=True) for edge_type, element in elements.of_edge.items()}
         logits = network(batch, edge_weight_dict=weights).logits
-        total = evidence(logits, logits.detach(), network, measure).sum()
-        if not weights or not total.requires_grad:  # no edges, or a network that does not look at them
+        totals = evidence(logits, logits.detach(), network, measure).sum(dim=0)
+        if not weights or not totals.requires_grad:  # no edges, or a network that does not look at them
             return torch.zeros(len(elements))
-        slopes = torch.autograd.grad(total, list(weights.values()), allow_unused=True)
-    found = {edge_type: slope for edge_type, slope in zip(weights, slopes, strict=True) if slope is not None}
-    score = elements.sum(found)
-    return score.abs() if kind_of(network) == "regression" else score
+        slopes = [_slopes(total, weights, elements, keep=len(totals) > 1) for total in totals]
+    return size_of(torch.stack(slopes, dim=1), network)
+
+
+def _slopes(total: Tensor, weights: dict[EdgeType, Tensor], elements: Elements, *, keep: bool) -> Tensor:
+    """Return the slope of one number by each element's weight, [num_elements]; `keep` what further numbers need to go back."""
+    slopes = torch.autograd.grad(total, list(weights.values()), retain_graph=keep, allow_unused=True)
+    return elements.sum({edge_type: slope for edge_type, slope in zip(weights, slopes, strict=True) if slope is not None})
 
 
 def occlusion_scores(

@@ -27,7 +27,7 @@ def evidence(logits: Tensor, full: Tensor, network: FusionNetwork, measure: Meas
     """Return the evidence in `logits` for what the `full` logits predict.
 
     Classification: log-odds or probability of the predicted class. Multi-label: the same for each label's
-    predicted state, mean over labels. Regression: the predicted value, mean over targets.
+    predicted state, mean over labels. Regression: the predicted values, in deviations of their targets.
 
     Args:
         logits: Of the network with something removed.  [batch_size, num_logits]
@@ -36,26 +36,29 @@ def evidence(logits: Tensor, full: Tensor, network: FusionNetwork, measure: Meas
         measure: Log-odds or probability; regression has neither.
 
     Returns:
-        One value per sample.  [batch_size]
+        One value per sample; of regression one per target, since one may rise where another falls.  [batch_size, 1 or num_targets]
     """
     kind = kind_of(network)
     if kind == "regression":
-        return logits.mean(dim=1)
+        return logits
     if kind == "multilabel" or logits.shape[1] == 1:
         signed = torch.where(_labels(full, network), logits, -logits)
-        return (signed if measure == "log_odds" else signed.sigmoid()).mean(dim=1)
+        return (signed if measure == "log_odds" else signed.sigmoid()).mean(dim=1, keepdim=True)
     predicted = full.argmax(dim=1, keepdim=True)
     if measure == "probability":
-        return functional.softmax(logits, dim=1).gather(1, predicted).squeeze(1)
-    others = logits.scatter(1, predicted, -torch.inf).logsumexp(dim=1)
-    return logits.gather(1, predicted).squeeze(1) - others
+        return functional.softmax(logits, dim=1).gather(1, predicted)
+    others = logits.scatter(1, predicted, -torch.inf).logsumexp(dim=1, keepdim=True)
+    return logits.gather(1, predicted) - others
 
 
 def drop(full: Tensor, masked: Tensor, network: FusionNetwork, measure: Measure) -> Tensor:
     """Return how much evidence is lost, sign kept (below 0: removing it helped); regression: the absolute change, [batch_size]."""
-    if kind_of(network) == "regression":
-        return (full - masked).abs().mean(dim=1)
-    return evidence(full, full, network, measure) - evidence(masked, full, network, measure)
+    return size_of(evidence(full, full, network, measure) - evidence(masked, full, network, measure), network)
+
+
+def size_of(change: Tensor, network: FusionNetwork) -> Tensor:
+    """Return what changes of evidence [num_changes, 1 or num_targets] amount to, [num_changes]; those of regression have no sign."""
+    return (change.abs() if kind_of(network) == "regression" else change).mean(dim=1)
 
 
 def flips(full: Tensor, masked: Tensor, network: FusionNetwork) -> Tensor:
