@@ -19,7 +19,7 @@ def kind_of(network: FusionNetwork) -> TargetKind:
 
 
 def measured_in(network: FusionNetwork, measure: Measure) -> str:
-    """Return what `drop` measures in: the measure, or `change` for regression."""
+    """Return what `drop` measures in: the measure, or for regression `change`, in deviations of the target over train rows."""
     return "change" if kind_of(network) == "regression" else measure
 
 
@@ -52,7 +52,10 @@ def evidence(logits: Tensor, full: Tensor, network: FusionNetwork, measure: Meas
 
 
 def drop(full: Tensor, masked: Tensor, network: FusionNetwork, measure: Measure) -> Tensor:
-    """Return how much evidence is lost, sign kept (below 0: removing it helped); regression: the absolute change, [batch_size]."""
+    """Return how much evidence is lost, [batch_size], sign kept (below 0: removing it helped).
+
+    Regression: the absolute change of the predicted values, in deviations of their targets.
+    """
     return size_of(evidence(full, full, network, measure) - evidence(masked, full, network, measure), network)
 
 

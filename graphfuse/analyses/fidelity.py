@@ -27,6 +27,7 @@ class Fidelity(Analysis):
 
     Pope et al., Explainability Methods for Graph Convolutional Neural Networks, CVPR 2019; Yuan et al., Explainability in Graph Neural
     Networks: A Taxonomic Survey, TPAMI 2022. Every number stands beside the same number for random edges, as many of each sample.
+    Drops are measured as `occlusion` measures them: those of regression in deviations of the target.
     """
 
     scorer: Literal["attention", "occlusion", "gradient"] = "occlusion"

@@ -25,7 +25,7 @@ class Gradient(Analysis):
     """Without sign: how much the edge matters, for or against the prediction."""
 
     def scores(self, network: FusionNetwork, batches: Iterable[Batch]) -> ScoreTable:
-        """Return one row per edge; above 0, the edge speaks for the prediction. Regression has no sign."""
+        """Return one row per edge; above 0, the edge speaks for the prediction. Regression has no sign, and is in deviations of the target."""
         frames = []
         for batch in batches:
             elements = edge_elements(batch, self.joint_reverse)

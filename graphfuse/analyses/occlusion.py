@@ -52,7 +52,8 @@ class Occlusion(Analysis):
     """Exact deletion, batched: nothing is approximated, and absence is absence (contract 2).
 
     The score is the drop of the predicted class's log-odds or probability; below 0, the prediction gains by the removal.
-    Multi-label takes the mean over labels, regression the absolute change of the prediction.
+    Multi-label takes the mean over labels, regression the absolute change of the prediction in deviations of the target (over train
+    rows; mean over targets).
     Li, Monroe and Jurafsky, Understanding Neural Networks through Representation Erasure, 2016.
     """
 
@@ -75,8 +76,8 @@ class Occlusion(Analysis):
         """Return rows per edge, and per edge kind, node type and modality: one per sample and one of the whole set.
 
         Further columns: `flips` (1 where the prediction changes; of the whole set the share), and of the whole set `low`, `high`,
-        `metric_drop` with `metric_low`, `metric_high` (accuracy, share of right labels, or absolute error), `count` (how many
-        were removed) and `samples` (how many samples had one).
+        `metric_drop` with `metric_low`, `metric_high` (accuracy, share of right labels, or absolute error in the target's
+        own unit), `count` (how many were removed) and `samples` (how many samples had one).
         """
         frames: list[pd.DataFrame] = []
         tally: dict[tuple[Level, str], list[Tensor]] = {}

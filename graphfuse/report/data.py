@@ -148,7 +148,7 @@ class ReportData:
     scored_by: str
     """What the drawn edges' scores are: `occlusion`, `gradient` or `attention`; "" without."""
     measure: str = "log_odds"
-    """What the drops are measured in: `log_odds`, `probability` or `change`."""
+    """What the drops are measured in: `log_odds`, `probability` or `change` (of predicted values, in deviations of the target)."""
     fidelity_measure: str = "probability"
     """The same of fidelity."""
     partners: tuple[Found, ...] = ()

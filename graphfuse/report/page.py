@@ -47,7 +47,7 @@ def render(data: ReportData) -> str:
         modality_rows=worth_rows(data.modalities, BAR),
         panels=panels(data.curves, 330, 190),
         drawings=[lay_out(post) for post in data.posts],
-        measures={"log_odds": "log-odds", "probability": "probability", "change": "predicted value"},
+        measures={"log_odds": "log-odds", "probability": "probability", "change": "predicted value in deviations of the target"},
     )
 
 

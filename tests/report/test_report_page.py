@@ -32,6 +32,16 @@ def test_the_page_says_what_its_intervals_are_and_that_one_seed_has_none(page, t
     assert "each was trained once, so how much is chance is not known" in once
 
 
+def test_the_page_says_in_which_unit_changes_of_values_and_errors_are(page, tmp_path):
+    store, pictures = made_store(tmp_path / "made", posts=3)
+    data = collect(store, SUMMARY, made_tables(store), pictures)
+    said = render(replace(data, measure="change", fidelity_measure="change"))
+    assert "change of predicted value in deviations of the target, 95 % interval" in said
+    assert "Error gained<small>in the target’s own unit, with 95 % interval" in said
+    assert "the scale is the change of the predicted value in deviations of the target." in said
+    assert "the scale is the drop of the predicted class’s probability." in page and "deviations" not in page
+
+
 def test_the_page_allows_and_names_nothing_outside_itself(page):
     assert "default-src 'none'; img-src data:; style-src 'sha256-" in page.replace("&#39;", "'")
     assert not re.findall(r"(?:src|href|action|data|poster|srcset)=\"(?!#|data:)", page.replace('data-link="', ""))
