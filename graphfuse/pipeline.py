@@ -277,7 +277,7 @@ def analyse(
     # 3. Draw.
     progress(len(plugins), len(plugins), "report")
     summary = prepare.summarise_run(opened, len(order), baselines or {})
-    page = collect(graphs, summary, tables, root, chosen, predictions=predictions, show_users=show_users)
+    page = collect(graphs, summary, tables, root, chosen, predictions=predictions, threshold=opened.task.threshold, show_users=show_users)
     write_report(out / "report.html", page)
     sections = {name: section for name, (section, _) in plugins.items()}
     prepare.write_receipt(out, opened, graphs, sections, [*(f"{name}.parquet" for name in tables), "report.html"])

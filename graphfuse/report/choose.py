@@ -1,11 +1,14 @@
 """Which samples a report shows, and their ids in score tables."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from graphfuse.core.columns import as_flags, places_among
+from graphfuse.core.columns import places_among
 from graphfuse.core.errors import InputError, suggest
+from graphfuse.core.schema import TargetSchema
 from graphfuse.core.tables import IntArray, ScoreTable
 from graphfuse.store.graph_store import GraphStore
 
@@ -35,43 +38,50 @@ def positions_of(store: GraphStore, sample_ids: tuple[str, ...]) -> IntArray:
     return found
 
 
-def true_texts(store: GraphStore, positions: npt.ArrayLike | None = None) -> npt.NDArray[np.object_]:
-    """Return the target of some samples (None: of all) as people read it, "" where there is none."""
-    samples = store.samples if positions is None else store.samples.iloc[np.asarray(positions)]
-    columns = [name for name in store.target.columns if name in samples]
-    if store.target.kind == "multilabel" and len(columns) > 1:  # a column of 0 and 1 per label: name those it has
-        flags = np.column_stack([as_flags(samples[name]).values for name in columns])
-        return np.array([",".join(np.array(columns)[row == 1]) for row in flags], dtype=object)
-    texts = samples[columns].fillna("").astype("str").to_numpy()
+def true_texts(store: GraphStore, positions: npt.ArrayLike) -> npt.NDArray[np.object_]:
+    """Return the target of some samples as people read it: names of classes or labels, else what the table says; "" where there is none."""
+    target, y = store.target, store.targets(positions)
+    if y is None:
+        return np.full(len(np.asarray(positions)), "", dtype=object)
+    if target.kind == "classification":
+        names: npt.NDArray[np.object_] = np.array([*target.classes, ""], dtype=object)[y]  # -1, the last, has none
+        return names
+    if target.kind == "multilabel":
+        return np.where(np.isnan(y).all(axis=1), "", _label_texts(y == 1, target.classes))
+    texts = store.samples[list(target.columns)].iloc[np.asarray(positions)].fillna("").astype("str").to_numpy()
     return np.array([", ".join(row) for row in texts], dtype=object)
 
 
-def judged(store: GraphStore, predictions: pd.DataFrame) -> pd.DataFrame:
+def judged(store: GraphStore, predictions: pd.DataFrame, threshold: float = 0.5) -> pd.DataFrame:
     """Return `sample_id`, `prediction`, `truth`, `probability` (of the prediction) and `verdict` of every prediction.
 
-    A verdict weighs confidence against the other predictions at hand: the upper half of the right ones and of the wrong
-    ones is confident; the fifth with the least confidence is uncertain. Regression has no probability: there the smallest
-    and the largest errors take the places of right and wrong.
+    Right is what equals the target that the task made of the cell; unknown labels do not count. A verdict weighs confidence against
+    the other predictions at hand: the upper half of the right ones and of the wrong ones is confident; the fifth with the least
+    confidence is uncertain. Regression has no probability: there the smallest and the largest errors (in deviations, mean over
+    targets) take the places of right and wrong.
 
     Args:
         store: Where the samples lie.
         predictions: `sample_id`, `prediction` and, for classes or labels, `probability_<name>`.
+        threshold: The probability from which the task predicts a label.
     """
-    truth = true_texts(store, positions_of(store, tuple(predictions["sample_id"])))
-    frame = pd.DataFrame({"sample_id": predictions["sample_id"].to_numpy(), "truth": truth})
-    frame["prediction"] = _predicted(predictions)
-    probability = predictions.filter(like="probability_").to_numpy(dtype=np.float64)
-    if probability.shape[1]:
-        best = probability if store.target.kind == "multilabel" else probability.max(axis=1, keepdims=True)
-        frame["probability"] = np.maximum(best, 1 - best).mean(axis=1) if store.target.kind == "multilabel" else best[:, 0]
-        score, right = frame["probability"].to_numpy(), frame["prediction"].to_numpy() == truth
+    target, positions = store.target, positions_of(store, tuple(predictions["sample_id"]))
+    truth, y = true_texts(store, positions), _known_cells(store, positions)
+    # a class that the run does not know has no chance
+    chances = predictions.reindex(columns=[f"probability_{name}" for name in target.classes], fill_value=0).to_numpy(dtype=np.float64)
+    frame = pd.DataFrame({"sample_id": predictions["sample_id"].to_numpy(), "truth": truth, "prediction": _predicted(predictions)})
+    if target.kind == "multilabel":
+        chosen = chances >= threshold
+        frame["prediction"] = _label_texts(chosen, target.classes)
+        score, right = np.where(chosen, chances, 1 - chances).mean(axis=1), ((chosen == y) | np.isnan(y)).all(axis=1)
+    elif target.kind == "classification":
+        score, right = chances.max(axis=1), frame["prediction"].to_numpy() == truth
     else:
-        frame["probability"] = np.nan
-        true, predicted = (pd.to_numeric(frame[name], errors="coerce") for name in ("truth", "prediction"))
-        error = (true - predicted).abs().to_numpy(dtype=np.float64)
+        error = _errors(predictions, y, target)
         right = error <= np.nanmedian(error) if np.isfinite(error).any() else np.zeros(len(frame), dtype=bool)
         score = np.where(right, -error, error)
-    frame["verdict"] = _verdicts(score, right, (truth != "") & np.isfinite(score), bool(probability.shape[1]))
+    frame["probability"] = score if target.classes else np.nan
+    frame["verdict"] = _verdicts(score, right, (truth != "") & np.isfinite(score), bool(target.classes))
     frame["_score"] = np.nan_to_num(score)
     return frame
 
@@ -96,6 +106,25 @@ def choose(frame: pd.DataFrame, count: int = 12) -> tuple[str, ...]:
     chosen = set([*turns, *rest][:count])
     order = {name: place for place, name in enumerate([*parts[1], *parts[0], *parts[2], *rest])}
     return tuple(sorted(chosen, key=order.__getitem__))
+
+
+def _known_cells(store: GraphStore, positions: IntArray) -> npt.NDArray[Any]:
+    """Return targets as the task encoded them, NaN where the store has none."""
+    y = store.targets(positions)
+    return np.full((len(positions), 1), np.nan) if y is None else y
+
+
+def _label_texts(has: npt.NDArray[np.bool_], labels: tuple[str, ...]) -> npt.NDArray[np.object_]:
+    """Return the labels that each row has, as people read them."""
+    names = np.array(labels, dtype=object)
+    return np.array([", ".join(names[row]) or "no labels" for row in has], dtype=object)
+
+
+def _errors(predictions: pd.DataFrame, y: npt.NDArray[Any], target: TargetSchema) -> npt.NDArray[np.float64]:
+    """Return the size of each sample's error in deviations, mean over the targets that are known; NaN where none is.  [num_samples]."""
+    names = ["prediction"] if len(target.columns) == 1 else [f"prediction_{name}" for name in target.columns]
+    errors = np.abs(predictions[names].to_numpy(dtype=np.float64) - y) / np.array(target.std)
+    return pd.DataFrame(errors).mean(axis=1).to_numpy()
 
 
 def _predicted(predictions: pd.DataFrame) -> pd.Series:

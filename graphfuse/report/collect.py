@@ -31,6 +31,7 @@ def collect(
     sample_ids: tuple[str, ...] = (),
     *,
     predictions: pd.DataFrame | None = None,
+    threshold: float = 0.5,
     show_users: bool = False,
 ) -> ReportData:
     """Return everything on the page.
@@ -43,6 +44,7 @@ def collect(
         pictures_root: Folder that picture paths are relative to; None draws empty frames.
         sample_ids: Samples to show; none chooses a dozen: confident and right, confident and wrong, uncertain.
         predictions: `sample_id`, `prediction`, `probability_<class>`; without it nothing is said of predictions.
+        threshold: The probability from which the task predicts a label.
         show_users: Show user ids as they are; else users are numbered in the order they appear.
 
     Raises:
@@ -53,7 +55,7 @@ def collect(
     scorer = next((name for name in SCORERS if name in frames and (frames[name]["level"] == "edge").any()), "")
     edges = frames[scorer] if scorer else pd.DataFrame({"level": [], "sample_id": [], "score": []})
     edges = edges[edges["level"] == "edge"]
-    seen = judged(store, predictions) if predictions is not None else None
+    seen = judged(store, predictions, threshold) if predictions is not None else None
     shown = sample_ids or _shown(store, seen, edges)
     names = Names(show_users=show_users)
     by_sample = dict(tuple(edges[edges["sample_id"].isin(shown)].groupby("sample_id", sort=False)))

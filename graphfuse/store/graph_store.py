@@ -27,6 +27,7 @@ from graphfuse.store.integrity import check_digests, verified
 from graphfuse.store.layout import QUARANTINE, SAMPLES, edge_ends, shard_file, state_file, units_file
 from graphfuse.store.pyg import to_batch, to_sample
 from graphfuse.store.read_ahead import ReadAhead
+from graphfuse.store.stretches import take
 from graphfuse.store.writer import read_state
 
 MEMORY_BUDGET = 4 * 2**30
@@ -185,6 +186,12 @@ class GraphStore:
             frame = self._frames[name]
         return frame.iloc[first:end].reset_index(drop=True)
 
+    def targets(self, indices: npt.ArrayLike) -> npt.NDArray[Any] | None:
+        """Return the targets of samples as the task encoded them, in the order asked for, or None.  [num_indices, ...]."""
+        shards, shard_of, local = self._located(self._positions(indices))
+        columns = [shard.y for shard in shards if shard.y is not None]
+        return take(columns, shard_of, local, local + 1) if columns else None
+
     def node_counts(self, node_type: str) -> IntArray:
         """Return how many nodes of a type each sample has on disk.  [num_samples]."""
         number = self.schema.node_types.index(node_type)
@@ -220,6 +227,10 @@ class GraphStore:
         return to_batch(self._columns(positions, self._buffers.allocate), positions, self.schema, self._entities)
 
     def _columns(self, positions: IntArray, allocate: Allocate = allocate_arrays) -> Columns:
+        return gather(*self._located(positions), self._ends, allocate)
+
+    def _located(self, positions: IntArray) -> tuple[list[Shard], IntArray, IntArray]:
+        """Return the shards in which samples lie, checked there; of each sample its place among them, and its position within."""
         number = np.searchsorted(self._starts, positions, side="right") - 1
         local = positions - self._starts[number]
         occurring = np.flatnonzero(np.bincount(number))
@@ -228,7 +239,7 @@ class GraphStore:
         for place, shard in enumerate(shards):
             if shard.blocks is not None and not shard.blocks.all_known:
                 shard.blocks.check(local[shard_of == place])
-        return gather(shards, shard_of, local, self._ends, allocate)
+        return shards, shard_of, local
 
     def _shard(self, number: int) -> Shard:
         return self._shards([number])[0]

@@ -3,13 +3,16 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from report_toys import RESEMBLES, SCHEMA, SUMMARY, made_predictions, made_store, made_tables
 
 from graphfuse.core.errors import InputError
-from graphfuse.core.schema import TargetSchema
 from graphfuse.core.tables import ScoreTable
-from graphfuse.report.choose import choose, judged, true_texts, with_sample_ids
+from graphfuse.report.choose import choose, judged, with_sample_ids
 from graphfuse.report.collect import collect, edge_kinds
+from graphfuse.tasks.classification import Classification
+from graphfuse.tasks.multilabel import Multilabel
+from graphfuse.tasks.regression import Regression
 
 
 @pytest.fixture(scope="module")
@@ -101,19 +104,78 @@ def test_positions_become_sample_ids_and_rows_of_the_whole_set_stay(made):
     assert with_sample_ids(ScoreTable(frame=frame), made[0]).frame["sample_id"].tolist() == ["post-1111", ""]
 
 
-def test_regression_judges_by_the_size_of_errors(made):
-    store, _ = made
-    predictions = pd.DataFrame({"sample_id": store.samples["sample_id"], "prediction": np.linspace(0, 1, 12)})
-    frame = judged(store, predictions)
-    assert len(choose(frame, 5)) == 5
+def store_of(task, **columns):
+    """Cells of a table, of which a store asks a task for the targets."""
+    cells = pd.DataFrame(columns)
+    target = task.fit(cells)
+    y, _ = task.encode(cells, target)
+    samples = cells.assign(sample_id=[f"p{row}" for row in range(len(cells))])
+    return SimpleNamespace(target=target, samples=samples, targets=y.__getitem__)
 
 
-def test_labels_with_a_column_each_are_named():
-    several = SimpleNamespace(
-        target=TargetSchema(kind="multilabel", columns=("red", "round"), classes=("red", "round")),
-        samples=pd.DataFrame({"sample_id": ["a", "b", "c"], "red": ["1", "0", "1"], "round": ["1", "0", "0"]}),
+def judgements(store, task, logits):
+    """What is said of predictions."""
+    predictions = task.predictions(torch.tensor(logits, dtype=torch.float32), store.target)
+    return judged(store, predictions.assign(sample_id=store.samples["sample_id"]), task.threshold)
+
+
+VERDICTS = ["confident, wrong", "confident, right", "confident, right", "uncertain"]
+
+
+def test_a_class_with_blanks_around_it_is_the_class():
+    task = Classification()
+    frame = judgements(store_of(task, mood=[" no ", "yes ", " no", "yes"]), task, [[0, 4], [0, 3], [2, 0], [0, 1]])
+    assert frame["truth"].tolist() == ["no", "yes", "no", "yes"]
+    assert frame["verdict"].tolist() == VERDICTS
+
+
+@pytest.mark.parametrize(
+    ("settings", "columns"),
+    [
+        ({}, {"colours": ["green", " red,green", "red", "[]"]}),
+        ({}, {"colours": ['["green"]', '["red", "green"]', '["red"]', "[]"]}),
+        ({"separator": "|", "empty": "no_labels"}, {"colours": ["green", "red | green", "red", ""]}),
+        ({"threshold": 0.7}, {"green": ["yes", "1", "0", "no"], "red": ["0", "1", "1", "0"]}),
+    ],
+)
+def test_labels_are_judged_as_a_set_however_the_table_writes_them(settings, columns):
+    task = Multilabel(**settings)
+    frame = judgements(store_of(task, **columns), task, [[4, 4], [3, 3], [-2, 2], [-1, -1]])
+    assert frame["truth"].tolist() == ["green", "green, red", "red", "no labels"]
+    assert frame["prediction"].tolist() == ["green, red", "green, red", "red", "no labels"]
+    assert frame["verdict"].tolist() == VERDICTS
+
+
+def test_labels_are_predicted_from_the_tasks_threshold_and_unknown_ones_do_not_count():
+    task = Multilabel(threshold=0.9)
+    store = store_of(task, green=["0", "", "1", ""], red=["0", "0", "0", ""])
+    frame = judgements(store, task, [[2, 1], [4, -3], [3, -3], [0, 0]])
+    assert frame["prediction"].tolist() == ["no labels", "green", "green", "no labels"]
+    assert frame["truth"].tolist() == ["no labels", "no labels", "green", ""]
+    assert frame["probability"].tolist() == pytest.approx(
+        [1 - (0.8808 + 0.7311) / 2, (0.9820 + 0.9526) / 2, 0.9526, 0.5],
+        abs=1e-4,
     )
-    assert true_texts(several).tolist() == ["red,round", "", "red"]
+    assert frame["verdict"].tolist() == ["uncertain", "confident, right", "confident, right", ""]
+
+
+@pytest.mark.parametrize("columns", [("price",), ("price", "weight")])
+def test_regression_judges_by_the_size_of_errors(columns):
+    task = Regression()
+    store = store_of(task, **{name: [" 0", "1e1", "20.0", "30"] for name in columns})
+    std = store.target.std[0]
+    found = judgements(
+        store, task, [[(value + error - 15) / std] * len(columns) for value, error in ((0, 9), (10, -1), (20, 2), (30, 0.5))]
+    )
+    assert found["verdict"].tolist() == ["confident, wrong", "", "", "confident, right"]
+    assert len(choose(found, 3)) == 3
+
+
+def test_a_store_without_targets_has_no_verdicts(made):
+    store, _ = made
+    blind = SimpleNamespace(target=store.target, samples=store.samples, targets=lambda positions: None)
+    frame = judged(blind, made_predictions(store))
+    assert set(frame["truth"]) == {""} and set(frame["verdict"]) == {"", "uncertain"}
 
 
 def test_every_predicted_class_is_among_the_posts_shown() -> None:

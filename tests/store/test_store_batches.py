@@ -38,6 +38,12 @@ def assert_equal(ours, pygs):
             assert torch.equal(mine[name], theirs[name]), name
 
 
+def test_targets_are_those_of_a_batch_of_the_same_samples(tmp_path):
+    store = open_store(toy_store(tmp_path / "store", FULL))
+    assert store.targets([5, 0, 3, 0]).tolist() == store.batch([5, 0, 3, 0]).y.tolist()
+    assert open_store(toy_store(tmp_path / "none", FULL, target=False)).targets([0]) is None
+
+
 @settings(max_examples=50, deadline=None)
 @given(shards, st.data(), st.sampled_from(["float16", "float32"]), st.sampled_from(KERNELS))
 def test_batch_equals_pygs_batch_of_the_same_samples(counts_by_shard, data, dtype, kernels):
