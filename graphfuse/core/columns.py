@@ -218,7 +218,8 @@ def known_places(texts: pd.Series, known: Sequence[str]) -> npt.NDArray[np.int64
         meanings = [_meaning(text) for text in known]
         counts = Counter(meanings)
         alone = {meaning: number for number, meaning in enumerate(meanings) if counts[meaning] == 1}
-        place[strange] = [alone.get(_meaning(text), -1) for text in texts.iloc[strange]]
+        cells = texts.iloc[strange]
+        place[strange] = cells.map({text: alone.get(_meaning(text), -1) for text in cells.unique()})
     return place
 
 
