@@ -133,7 +133,8 @@ def _epoch(job: Job, network: FusionNetwork, optimizer: Optimizer, criterion: nn
     score = -math.inf
     if job.validated:
         record["validation"] = _validate(job, network, criterion)
-        _check_finite(record["validation"]["loss"], progress.epoch, job.settings)
+        if math.isnan(record["validation"]["loss"]):  # infinite it may be, where a decision gives the right class no chance at all
+            _check_finite(math.nan, progress.epoch, job.settings)
         score = _score(job.task, record["validation"])
     # without validation rows the last epoch is as good as any
     if score > progress.best_score or not job.validated or job.settings.keep == "last":
