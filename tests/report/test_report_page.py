@@ -37,9 +37,11 @@ def test_the_page_says_in_which_unit_changes_of_values_and_errors_are(page, tmp_
     data = collect(store, SUMMARY, made_tables(store), pictures)
     said = render(replace(data, measure="change", fidelity_measure="change"))
     assert "change of predicted value in deviations of the target, 95 % interval" in said
-    assert "Error gained<small>in the target’s own unit, with 95 % interval" in said
+    assert "Error gained<small>in the target’s own unit,<br>with 95 % interval" in said
     assert "the scale is the change of the predicted value in deviations of the target." in said
     assert "the scale is the drop of the predicted class’s probability." in page and "deviations" not in page
+    for words in ("a bar to the left of zero", "speaks for the prediction", "less sure"):  # a change of a value has no sign
+        assert words in page and words not in said
 
 
 def test_the_page_allows_and_names_nothing_outside_itself(page):
