@@ -93,8 +93,9 @@ def legend(comparison: Mapping[str, Any]) -> list[str]:
     rows = f"{comparison['num_test']:,} test rows, {number} seed{'s' if number > 1 else ''}"
     swaps = f"approximate randomisation over {unit} ({comparison['resamples']:,} swaps)"
     learned = any(row["learned_from_validation"] for row in comparison["rows"])
+    validated = any(comparison["metric"] in row["validation"] for row in comparison["rows"])
     return [
-        f"Best on validation rows first{f'; those with{MARK} learned from these rows too, which flatters them' if learned else ''}.",
+        f"Best on {'validation' if validated else 'test'} rows first{f'; those with{MARK} learned from these rows too, which flatters them' if learned else ''}.",
         f"{rows}; in brackets 95 % intervals: of a metric over seeds, of a difference by bootstrap over {unit} and seeds.",
         f"p: {swaps}, corrected for the number of rows (Holm). d: difference over its deviation per sample.",
         "train s: processor seconds; s per 1,000: of predictions, without reading; MB: growth of memory at its highest.",

@@ -137,6 +137,8 @@ def test_a_choice_by_test_rows_says_whether_validation_rows_or_only_their_value_
     assert said({}).startswith("Best on test rows (there are no validation rows, so this flatters it): ")
     accuracy = {"accuracy": named(comparison)["concat"]["validation"]["accuracy"]}
     assert said(accuracy).startswith("Best on test rows (the validation rows give no macro_f1, so this flatters it): ")
+    rows = [{**row, "validation": accuracy} for row in comparison["rows"]]
+    assert legend({**comparison, "rows": rows})[0] == "Best on test rows first."
 
 
 def test_where_swaps_are_too_few_to_tell_anything_a_note_says_so(tmp_path: Path) -> None:
