@@ -28,6 +28,7 @@ from graphfuse.guessing.column_roles import (
 from graphfuse.guessing.find_links import Neighbour, find_interactions, find_joins, find_users, neighbours, same_columns
 from graphfuse.guessing.find_pictures import PictureColumn, find_pictures
 from graphfuse.guessing.profile import Profile, hinted, profile
+from graphfuse.reading.canonical import free_name
 from graphfuse.reading.raw_table import read_table
 
 EVENT_PATTERN = "^([A-Za-z]+)"
@@ -128,13 +129,7 @@ def _guess(raw: pd.DataFrame, beside: list[Neighbour], path: Path) -> dict[str, 
 def _misnamed(roles: dict[str, Any], columns: list[str]) -> dict[str, str]:
     """Return a new name for each column whose name means something that it is not."""
     meant = {role: [roles[role]] for role in SINGLE_ROLES} | {"pictures": [item.column for item in roles["pictures"]]}
-    rename = {}
-    for name in (name for name in RESERVED if name in columns and name not in meant.get(name, ())):
-        new = f"{name}_in_file"
-        while new in columns:
-            new += "_in_file"
-        rename[new] = name
-    return rename
+    return {free_name(name, columns): name for name in RESERVED if name in columns and name not in meant.get(name, ())}
 
 
 def _by_content(raw: pd.DataFrame, cells: pd.DataFrame, left: dict[str, Profile], path: Path) -> dict[str, Any]:

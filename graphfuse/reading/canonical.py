@@ -91,5 +91,13 @@ def set_aside(frame: pd.DataFrame, source_of: Mapping[str, tuple[str, ...]]) -> 
     A manifest has a canonical column only where its setting says what it is read from.
     """
     columns = set(frame.columns)
-    aside = {name: f"{name}_in_file" for name, sources in source_of.items() if name not in sources and name in columns}
+    aside = {name: free_name(name, columns) for name, sources in source_of.items() if name not in sources and name in columns}
     return frame.rename(columns=aside) if aside else frame
+
+
+def free_name(name: str, columns: Collection[str]) -> str:
+    """Return what a column is called whose name means something else here."""
+    new = f"{name}_in_file"
+    while new in columns:
+        new += "_in_file"
+    return new

@@ -175,12 +175,10 @@ def test_linked_tables_may_be_of_other_formats_and_lie_beside_the_table(tmp_path
 
 def test_columns_that_settings_do_not_read_keep_their_cells_under_another_name(tmp_path):
     (tmp_path / "users.csv").write_text("name,user_id\nu1,7\nu2,8\n")
-    (tmp_path / "replies.csv").write_text("post,by,time,kind,sample\np1,u2,31,a,x\np2,u1,45,b,y\n")
+    (tmp_path / "replies.csv").write_text("post,by,time,kind,sample,kind_in_file\np1,u2,31,a,x,f\np2,u1,45,b,y,g\n")
     result = manifest(tmp_path, users=USERS_SETTINGS, interactions={"path": "replies.csv", "sample_id": "post", "kind": "time"})
     users, replies = result.linked["users"], result.linked["interactions"]
     assert users[["user_id", "user_id_in_file"]].to_numpy().tolist() == [["u1", "7"], ["u2", "8"]]
-    assert replies[["time_in_file", "kind", "kind_in_file", "sample"]].to_numpy().tolist() == [
-        ["31", "31", "a", "x"],
-        ["45", "45", "b", "y"],
-    ]
+    cells = replies[["time_in_file", "kind", "kind_in_file_in_file", "kind_in_file", "sample"]].to_numpy().tolist()
+    assert cells == [["31", "31", "a", "f", "x"], ["45", "45", "b", "g", "y"]]
     assert replies["time"].isna().all()
