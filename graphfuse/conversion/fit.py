@@ -46,7 +46,7 @@ def fit_states(recipe: Recipe, manifest: Manifest) -> Fitted:
 def _check_names(recipe: Recipe, targets: Sequence[str]) -> None:
     """Raise if a target is called as what the table of samples says of each sample."""
     said = {f"has_{item.modality}" for item in recipe.modalities} | {f"num_{item.node_type}" for item in recipe.modalities}
-    for name in said & set(targets):
+    for name in sorted(said & set(targets)):
         raise InputError(
             f"A target may not be called '{name}', which says in a store what a sample has. Give it another name: "
             f"dataset.rename: {{{name}_in_file: {name}}}, and dataset.target: {name}_in_file."

@@ -94,16 +94,20 @@ def as_times(column: pd.Series) -> Cells:
     number = (words.str.fullmatch(NUMBER) & ~words.str.fullmatch(DATE_DIGITS)).to_numpy(dtype=bool)
     cells = _parse(words, number, _epoch_seconds)
     values = cells.values.copy()
-    words = words.str.replace(r":\s+", ":", regex=True).str.removesuffix(".0")  # as in 23: 59: 22, and of days read as numbers
+    open_rows = np.flatnonzero(cells.bad & ~number)
+    words = (
+        words.iloc[open_rows].str.replace(r":\s+", ":", regex=True).str.removesuffix(".0")
+    )  # as in 23: 59: 22, and of days read as numbers
     # a time finer than microseconds would leave all others of the column fewer years
     words = words.str.replace(r"([.,][0-9]{6})[0-9]+", r"\1", regex=True)
-    open_rows = np.flatnonzero(cells.bad & ~number & words.str.contains("[0-9]", regex=True).to_numpy(dtype=bool))  # not `now`
+    words = words.where(words.str.contains("[0-9]", regex=True), "")  # not `now`, which pandas would read from the clock
     for form in ("ISO8601", *DATE_FORMATS):
         if not len(open_rows):
             break
-        times = pd.to_datetime(words.iloc[open_rows], format=form, utc=True, errors="coerce").dt.as_unit("us")
+        times = pd.to_datetime(words, format=form, utc=True, errors="coerce").dt.as_unit("us")
         values[open_rows] = ((times - pd.Timestamp(0, tz="UTC").as_unit("us")) / pd.Timedelta(seconds=1)).to_numpy(dtype=np.float64)
-        open_rows = open_rows[np.isnan(values[open_rows])]
+        left = np.isnan(values[open_rows])
+        open_rows, words = open_rows[left], words[left]
     values[(values < FIRST_SECOND) | (values >= END_SECOND)] = np.inf
     return _finite(values, np.isnan(values) & cells.bad)
 

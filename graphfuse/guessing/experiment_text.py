@@ -10,8 +10,10 @@ from typing import Any
 from graphfuse.core.columns import MISSING_WORDS
 from graphfuse.core.errors import InputError
 from graphfuse.guessing.column_roles import Features
+from graphfuse.guessing.find_links import Neighbour
 from graphfuse.guessing.profile import Profile
 from graphfuse.guessing.table_roles import Roles, guess_roles
+from graphfuse.reading.canonical import free_name
 from graphfuse.reading.settings import CANONICAL
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
@@ -164,8 +166,8 @@ def _modalities(roles: Roles) -> Iterator[str]:
     if roles.interactions:
         table, columns = roles.interactions
         used = set(columns.values())
-        numeric = [_once_read(name, columns) for name, facts in table.profiles.items() if _is_measure(name, facts, used)]
-        text = _once_read(columns["text"], columns) if "text" in columns else None
+        numeric = [_once_read(name, table, columns) for name, facts in table.profiles.items() if _is_measure(name, facts, used)]
+        text = _once_read(columns["text"], table, columns) if "text" in columns else None
         yield f"  - {{name: interaction{_features(Features(numeric=tuple(numeric)))}{_optional('text', text)}}}"
     if roles.of_sample:
         yield "  # Columns that describe the row itself. Leave out what is known only after the answer."
@@ -176,9 +178,9 @@ def _is_measure(name: str, facts: Profile, used: set[str]) -> bool:
     return name not in used and facts.is_number and facts.distinct > 1 and not facts.is_repeated_key
 
 
-def _once_read(name: str, columns: dict[str, str]) -> str:
+def _once_read(name: str, table: Neighbour, columns: dict[str, str]) -> str:
     """Return what a column of the interactions is called once they are read, where its name is a role that another column has."""
-    return f"{name}_in_file" if name in CANONICAL and columns.get(name) != name else name
+    return free_name(name, table.profiles) if name in CANONICAL and columns.get(name) != name else name
 
 
 def _edges(roles: Roles) -> Iterator[str]:

@@ -60,23 +60,10 @@ def _loops(
         tensors: What nodes received, and memory for what the gradient needs: normalised sums, and inverse deviations.
     """
     types = len(sizes)
-    nodes, weights, biases = array("q", accumulate(sizes, initial=0)), addresses(parameters[:types]), addresses(parameters[types:])
     dropped, scale, drawn_bytes = (0, 1.0, None) if drawn is None else (drawn.dropped, drawn.scale, drawn.bytes)
-    return Loops(
-        SOURCE,
-        _Residual,
-        types,
-        threads,
-        dropped,
-        scale,
-        epsilon,
-        nodes,
-        weights,
-        biases,
-        drawn_bytes,
-        *tensors,
-        CHANNELS=tensors[0].size(1),
-    )
+    numbers = (types, threads, dropped, scale, epsilon)
+    arrays = (array("q", accumulate(sizes, initial=0)), addresses(parameters[:types]), addresses(parameters[types:]), drawn_bytes)
+    return Loops(SOURCE, _Residual, *numbers, *arrays, *tensors, CHANNELS=tensors[0].size(1))
 
 
 class _CompiledResidual(torch.autograd.Function):

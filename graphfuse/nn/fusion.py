@@ -73,7 +73,7 @@ class FusionModule(nn.Module):
 
     @property
     def fits_validation(self) -> bool:
-        """Whether it learns from validation rows too (it overrides `fit_validation`, and does not say otherwise), so that its figures on them flatter."""
+        """Whether it learns from validation rows too, so that its figures on them flatter: if it overrides `fit_validation`, or as it says."""
         return type(self).fit_validation is not FusionModule.fit_validation
 
     @abstractmethod

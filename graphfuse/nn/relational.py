@@ -234,7 +234,9 @@ class RelationalMean(RelationalLayer):
 
     def _is_plain(self) -> bool:
         """Return whether messages are those of this class, which are all that the compiled loops know."""
-        return all(getattr(type(self), name) is getattr(RelationalMean, name) for name in ("receive", "message", "aggregate"))
+        return all(
+            getattr(type(self), name) is getattr(RelationalMean, name) for name in ("receive", "message", "interaction", "aggregate")
+        )
 
     def _matrices(self) -> list[Tensor]:
         """Return the matrix of every relation, [out_channels, in_channels] each."""

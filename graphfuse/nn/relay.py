@@ -111,10 +111,9 @@ def _at_smaller_ends(edges: Sequence[IntArray], num_nodes: PerRelation, offsets:
         sizes.append(len(nodes))
         num_rows, num_edges = num_rows + len(nodes), num_edges + ends.shape[1]
     (sources, begins, sent), (destinations, arrivals, passed) = (each.laid_out(num_rows) for each in steps)
-    legs = Leg(ways=Ways(sources, begins), edge=sent), Leg(ways=Ways(arrivals, destinations), edge=passed)
-    return Relay(
-        first=legs[0], second=legs[1], sizes=sizes, share=torch.from_numpy(np.concatenate([np.zeros(0, dtype=np.float32), *shares]))
-    )
+    to_rows, onward = Leg(ways=Ways(sources, begins), edge=sent), Leg(ways=Ways(arrivals, destinations), edge=passed)
+    share = np.concatenate([np.zeros(0, dtype=np.float32), *shares])
+    return Relay(first=to_rows, second=onward, sizes=sizes, share=torch.from_numpy(share))
 
 
 class _Steps:

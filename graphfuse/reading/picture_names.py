@@ -18,8 +18,8 @@ FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".p
 def list_pictures(samples: pd.DataFrame, settings: Pictures, root: Path, keys: pd.Series) -> tuple[pd.Series, list[Rejection]]:
     """Return the picture paths of each sample, in the order of the columns and cells.
 
-    A name without a picture's ending is the file of exactly that name, else the one picture of that stem. Every name is either in the lists or rejected; whether a
-    path may be opened is for whoever opens it (`core.files.inside`).
+    A name without a picture's ending is the file of exactly that name, else the one picture of that stem. Every name is either in the
+    lists or rejected; whether a path may be opened is for whoever opens it (`core.files.inside`).
     """
     folders = _Folders(root)
     rejections: list[Rejection] = []

@@ -24,6 +24,8 @@ from graphfuse.reading.jsonl import read_objects
 
 EXTENSIONS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
 MAX_COLUMNS = 10_000
+NESTED = (list, dict, np.ndarray)
+"""Cells that hold several values."""
 BLOCK = 50_000
 """Rows that are held as Python objects at a time."""
 
@@ -248,10 +250,10 @@ def _numbered(
 
 def _text_or_lists(cells: list[Any]) -> tuple[Any, npt.NDArray[np.bool_]]:
     """Return a column as text, and which cells had to be cleaned; lists and mappings in it stay as they are."""
-    nested = [row for row, cell in enumerate(cells) if isinstance(cell, list | dict | np.ndarray)]
+    nested = [row for row, cell in enumerate(cells) if isinstance(cell, NESTED)]
     if not nested:
         return text_cells(cells)
-    texts, changed = text_cells(None if isinstance(cell, list | dict | np.ndarray) else cell for cell in cells)
+    texts, changed = text_cells(None if isinstance(cell, NESTED) else cell for cell in cells)
     mixed = texts.to_numpy(dtype=object)
     for row in nested:
         mixed[row] = _clean_nested(cells[row])
