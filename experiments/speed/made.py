@@ -16,8 +16,9 @@ from graphfuse.core.schema import EdgeType, GraphSchema, TargetSchema, reverse_e
 from graphfuse.core.tables import EdgeTable, IntArray, NodeTable
 from graphfuse.store.frames import write_frame
 from graphfuse.store.graph_store import GraphStore, open_store
+from graphfuse.store.index import write_index
 from graphfuse.store.layout import FORMAT, INDEX, QUARANTINE, SAMPLES
-from graphfuse.store.writer import write_index, write_shard
+from graphfuse.store.writer import write_shard
 
 CHANNELS = {"text_span": 384, "image_region": 512, "user": 32, "interaction": 16}
 FEWEST_AND_MOST = {"text_span": (4, 20), "image_region": (15, 25), "user": (1, 4), "interaction": (0, 12)}

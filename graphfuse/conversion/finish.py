@@ -18,9 +18,8 @@ from graphfuse.core.files import file_entries
 from graphfuse.core.schema import edge_name
 from graphfuse.core.tables import Manifest
 from graphfuse.store.frames import read_frame, write_frame
-from graphfuse.store.index import read_index
+from graphfuse.store.index import read_index, write_index
 from graphfuse.store.layout import QUARANTINE, SAMPLES
-from graphfuse.store.writer import write_index
 
 SHARED = "shared_train_test"
 

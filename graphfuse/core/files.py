@@ -89,15 +89,21 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         IntegrityError: If the file is missing or is not a JSON object.
     """
+    return read_json_text(path)[0]
+
+
+def read_json_text(path: Path) -> tuple[dict[str, Any], bytes]:
+    """Read a JSON object that graphfuse wrote, and return it with the text that it was read from; errors as `read_json`."""
     try:
-        value = json.loads(path.read_bytes())
+        content = path.read_bytes()
+        value = json.loads(content)
     except (OSError, ValueError, RecursionError) as error:
         raise IntegrityError(
             f"{path} must be a readable JSON file ({error}). Was the command that makes it interrupted? Repeat it."
         ) from error
     if not isinstance(value, dict):
         raise IntegrityError(f"{path} must hold a JSON object (got {type(value).__name__}).")
-    return value
+    return value, content
 
 
 def digest_bytes(content: bytes | memoryview) -> str:

@@ -1,5 +1,6 @@
 """`index.json`: what a store says of itself."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from graphfuse.core.errors import InputError, IntegrityError
-from graphfuse.core.files import read_json
+from graphfuse.core.files import digest_bytes, read_json_text, write_bytes
 from graphfuse.core.schema import GraphSchema, TargetSchema, edge_name
+from graphfuse.core.versions import installed_versions
 from graphfuse.store.layout import FORMAT, INDEX, shard_file
-from graphfuse.store.writer import index_digest
+
+SEAL, END = b',\n  "sha256": "', b'"\n}\n'
+"""What stands before and after the digest that ends the file: it is one of the text as it lies there, and needs no second rendering."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,43 @@ class StoreIndex:
     digests: dict[str, Any]
 
 
+def write_index(
+    folder: Path,
+    *,
+    schema: GraphSchema,
+    target: TargetSchema,
+    shards: list[dict[str, Any]],
+    files: dict[str, Any],
+    recipe: dict[str, Any],
+    digests: dict[str, Any],
+) -> None:
+    """Write `index.json`, last: its presence means that the store is whole.
+
+    Args:
+        folder: The store.
+        schema: Node types and edge types of every sample.
+        target: What is predicted.
+        shards: What `write_shard` returned, in order.
+        files: Entries of all other files (`file_entries`): samples, quarantine, entities, states.
+        recipe: The experiment as plain JSON.
+        digests: Digests of the inputs.
+    """
+    weighted = {name for shard in shards for name in shard["weighted"]}
+    index = {
+        "format": FORMAT,
+        "schema": schema.to_json(),
+        "target": target.to_json(),
+        "samples": sum(shard["samples"] for shard in shards),
+        "weighted_edge_types": [edge_name(edge_type) for edge_type in schema.edge_types if edge_name(edge_type) in weighted],
+        "shards": shards,
+        "files": files,
+        "recipe": recipe,
+        "digests": digests,
+        "versions": installed_versions(("numpy", "pandas", "pyarrow", "safetensors", "torch")),
+    }
+    write_bytes(folder / INDEX, seal(index))
+
+
 def read_index(folder: Path) -> StoreIndex:
     """Read and check the index of a store.
 
@@ -40,14 +81,25 @@ def read_index(folder: Path) -> StoreIndex:
     path = folder / INDEX
     if not path.exists():
         raise IntegrityError(f"{folder} is not a whole store: it has no {INDEX}, which convert writes last. Repeat convert; it resumes.")
-    value = read_json(path)
+    value, text = read_json_text(path)
     _check_format(path, value)
-    if value.get("sha256") != index_digest(value):
+    if not _is_sealed(text):
         raise IntegrityError(f"{path} has changed since it was written. Restore it from a copy, or repeat convert into a new folder.")
     try:
         return _parse(value)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"{path} must be as convert writes it ({str(error)[:80]}). Repeat convert into a new folder.") from error
+
+
+def seal(index: Mapping[str, Any]) -> bytes:
+    """Return an index as it lies on disk: its text, and as the last entry the SHA-256 of all the text before."""
+    text = json.dumps(index, indent=2, sort_keys=True, ensure_ascii=False).removesuffix("\n}").encode()
+    return text + SEAL + digest_bytes(text).encode() + END
+
+
+def _is_sealed(text: bytes) -> bool:
+    before, _, rest = text.rpartition(SEAL)
+    return rest == digest_bytes(before).encode() + END
 
 
 def _check_format(path: Path, value: Mapping[str, Any]) -> None:
@@ -102,13 +154,9 @@ def _is_entry(entry: Mapping[str, Any]) -> bool:
 
 
 def _check_record(shard: Mapping[str, Any], schema: GraphSchema, edge_names: list[str], files: Mapping[str, Any]) -> None:
-    counts = [
-        shard["number"],
-        shard["samples"],
-        *(shard["nodes"][name] for name in schema.node_types),
-        *(shard["edges"][n] for n in edge_names),
-    ]
-    if not all(isinstance(count, int) and count >= 0 for count in counts):
+    nodes, edges = shard["nodes"], shard["edges"]
+    counts = [shard["number"], shard["samples"], *map(nodes.__getitem__, schema.node_types), *map(edges.__getitem__, edge_names)]
+    if set(map(type, counts)) != {int} or min(counts) < 0:
         raise ValueError(f"counts of shard {str(shard['number'])[:40]}")
     if not (isinstance(shard["block_samples"], int) and shard["block_samples"] > 0 and isinstance(shard["frame"], str)):
         raise ValueError(f"blocks of shard {str(shard['number'])[:40]}")

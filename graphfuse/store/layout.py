@@ -1,4 +1,4 @@
-"""Where everything lies in a store, format 3, and what a shard must hold."""
+"""Where everything lies in a store, format 4, and what a shard must hold."""
 
 import math
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from graphfuse.core.ragged import exclusive_sums
 from graphfuse.core.schema import GraphSchema, edge_name
 from graphfuse.core.tables import IntArray
 
-FORMAT = 3
-"""3: pointers and edges lie sample by sample, and blocks of samples have checksums of their own. 2: files have a checksum besides
-their digest."""
+FORMAT = 4
+"""4: the index ends with a digest of its own text. 3: pointers and edges lie sample by sample, and blocks of samples have checksums of
+their own. 2: files have a checksum besides their digest."""
 INDEX = "index.json"
 SAMPLES = "samples.parquet"
 QUARANTINE = "quarantine.parquet"

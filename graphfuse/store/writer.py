@@ -1,6 +1,5 @@
-"""Node and edge tables -> a store, format 3 (`graphfuse.store.layout`)."""
+"""Node and edge tables -> a store, format 4 (`graphfuse.store.layout`)."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,19 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from graphfuse.core.errors import InputError
-from graphfuse.core.files import digest_bytes, file_entries, write_json
+from graphfuse.core.files import file_entries
 from graphfuse.core.ragged import exclusive_sums, ragged_rows
-from graphfuse.core.schema import EdgeType, GraphSchema, TargetSchema, edge_name
+from graphfuse.core.schema import EdgeType, GraphSchema, edge_name
 from graphfuse.core.tables import EdgeTable, FloatArray, IntArray, NodeTable, State, edge_order
-from graphfuse.core.versions import installed_versions
 from graphfuse.store.arrays import map_arrays, map_file, write_arrays
 from graphfuse.store.blocks import checksums, frame_checksum, samples_per_block
 from graphfuse.store.frames import write_frame
 from graphfuse.store.layout import (
     BLOCKS,
     EDGES,
-    FORMAT,
-    INDEX,
     POINTERS,
     edges_by_type,
     entities_file,
@@ -150,50 +146,6 @@ def read_state(folder: Path, name: str) -> State:
         IntegrityError: If the file is missing or damaged.
     """
     return {key: array.copy() for key, array in map_arrays(folder / state_file(name)).items()}
-
-
-def write_index(
-    folder: Path,
-    *,
-    schema: GraphSchema,
-    target: TargetSchema,
-    shards: list[dict[str, Any]],
-    files: dict[str, Any],
-    recipe: dict[str, Any],
-    digests: dict[str, Any],
-) -> None:
-    """Write `index.json`, last: its presence means that the store is whole.
-
-    Args:
-        folder: The store.
-        schema: Node types and edge types of every sample.
-        target: What is predicted.
-        shards: What `write_shard` returned, in order.
-        files: Entries of all other files (`file_entries`): samples, quarantine, entities, states.
-        recipe: The experiment as plain JSON.
-        digests: Digests of the inputs.
-    """
-    weighted = {name for shard in shards for name in shard["weighted"]}
-    index: dict[str, Any] = {
-        "format": FORMAT,
-        "schema": schema.to_json(),
-        "target": target.to_json(),
-        "samples": sum(shard["samples"] for shard in shards),
-        "weighted_edge_types": [edge_name(edge_type) for edge_type in schema.edge_types if edge_name(edge_type) in weighted],
-        "shards": shards,
-        "files": files,
-        "recipe": recipe,
-        "digests": digests,
-        "versions": installed_versions(("numpy", "pandas", "pyarrow", "safetensors", "torch")),
-    }
-    index = json.loads(json.dumps(index))  # as it will be read
-    write_json(folder / INDEX, {**index, "sha256": index_digest(index)})
-
-
-def index_digest(index: Mapping[str, Any]) -> str:
-    """Return the digest of an index, plain JSON, over everything but the digest itself."""
-    content = {key: value for key, value in index.items() if key != "sha256"}
-    return digest_bytes(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
 
 
 def _node_column(

@@ -258,8 +258,8 @@ def verbs_that_read(store: Path, line: Path, out: Path) -> list[list[str | Path]
 def test_every_verb_refuses_a_store_of_a_newer_format(line: Path, tmp_path: Path, number: int) -> None:
     store = Path(shutil.copytree(line / "store", tmp_path / "newer"))
     index = json.loads((store / "index.json").read_text())
-    (store / "index.json").write_text(json.dumps({**index, "format": 4}))
-    says = ("is a store of format 4", "reads format 3", "Update graphfuse")
+    (store / "index.json").write_text(json.dumps({**index, "format": 5}))
+    says = ("is a store of format 5", "reads format 4", "Update graphfuse")
     refused(*verbs_that_read(store, line, tmp_path)[number], code="E_INTEGRITY", says=says)
     refused("convert", line / "experiment.yaml", "--out", store, code="E_INTEGRITY", says=says)
 

@@ -10,7 +10,7 @@ import pytest
 from cli_toys import answer, make_posts
 
 from graphfuse.core.files import write_json
-from graphfuse.store.writer import index_digest
+from graphfuse.store.index import seal
 
 PARTS = ("dataset", "modalities", "edges", "task", "model", "analyses")
 OUTSIDE = (
@@ -57,8 +57,9 @@ def test_a_run_that_names_a_module_does_not_get_it_imported(line: Path, tmp_path
 def test_a_store_that_names_a_module_does_not_get_it_imported(line: Path, tmp_path: Path, canary: Path, part: str) -> None:
     store = Path(shutil.copytree(line / "store", tmp_path / "store"))
     index = json.loads((store / "index.json").read_text())
+    del index["sha256"]
     name_canary(index["recipe"], part)
-    write_json(store / "index.json", {**index, "sha256": index_digest(index)})
+    (store / "index.json").write_bytes(seal(index))
     for command in (
         ["inspect", store, "--sample", "p0"],
         ["export", store, "--format", "csv", "--out", tmp_path / "export"],

@@ -9,7 +9,8 @@ from graphfuse.core.files import file_entries
 from graphfuse.core.schema import GraphSchema, TargetSchema, reverse_edge_type
 from graphfuse.core.tables import SPLITS, EdgeTable, NodeTable, rejection_frame
 from graphfuse.store.frames import write_frame
-from graphfuse.store.writer import write_entities, write_index, write_shard
+from graphfuse.store.index import write_index
+from graphfuse.store.writer import write_entities, write_shard
 
 MATCH = ("text_span", "may_match", "image_region")
 PRECEDES = ("text_span", "precedes", "text_span")

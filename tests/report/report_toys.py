@@ -11,7 +11,8 @@ from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.tables import EdgeTable, NodeTable, ScoreTable, rejection_frame
 from graphfuse.store.frames import write_frame
 from graphfuse.store.graph_store import open_store
-from graphfuse.store.writer import write_entities, write_index, write_shard
+from graphfuse.store.index import write_index
+from graphfuse.store.writer import write_entities, write_shard
 
 RESEMBLES = ("text_span", "resembles", "image_region")
 PRECEDES = ("text_span", "precedes", "text_span")

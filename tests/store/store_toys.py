@@ -9,7 +9,8 @@ from graphfuse.core.files import file_entries
 from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.tables import EdgeTable, NodeTable, rejection_frame
 from graphfuse.store.frames import write_frame
-from graphfuse.store.writer import write_entities, write_index, write_shard, write_state
+from graphfuse.store.index import write_index
+from graphfuse.store.writer import write_entities, write_shard, write_state
 
 WORDS = ("text_span", "resembles", "image_region")
 BACK = ("image_region", "rev_resembles", "text_span")

@@ -10,14 +10,14 @@ from safetensors.numpy import save
 from store_toys import FULL, SCHEMA, toy_store
 
 from graphfuse.core.errors import GraphfuseError, InputError, IntegrityError
-from graphfuse.core.files import file_entries, write_json
+from graphfuse.core.files import file_entries
 from graphfuse.store import blocks
 from graphfuse.store.arrays import map_arrays
 from graphfuse.store.blocks import checksums, frame_checksum
 from graphfuse.store.graph_store import open_store
+from graphfuse.store.index import seal
 from graphfuse.store.integrity import check_digests, forget, verified
 from graphfuse.store.layout import num_checksums
-from graphfuse.store.writer import index_digest
 
 SHARD = "shards/00001.safetensors"
 
@@ -31,8 +31,9 @@ def flip(path, position):
 def rewrite_index(folder, change):
     """Change the index and give it the right digest again, as somebody who means harm would."""
     index = json.loads((folder / "index.json").read_text())
+    del index["sha256"]
     change(index)
-    write_json(folder / "index.json", {**index, "sha256": index_digest(index)})
+    (folder / "index.json").write_bytes(seal(index))
 
 
 def replace_shard(folder, content):
@@ -124,16 +125,16 @@ def test_missing_folder_says_how_to_make_one(tmp_path):
 
 
 def test_store_of_a_newer_format_names_both_versions_and_the_way_out(folder):
-    rewrite_index(folder, lambda index: index.update(format=4, novelty={}))
+    rewrite_index(folder, lambda index: index.update(format=5, novelty={}))
 
-    with pytest.raises(IntegrityError, match=r"store of format 4; this graphfuse reads format 3. Update graphfuse"):
+    with pytest.raises(IntegrityError, match=r"store of format 5; this graphfuse reads format 4. Update graphfuse"):
         open_store(folder)
 
 
 def test_store_of_an_older_format_names_both_versions_and_the_way_out(folder):
-    rewrite_index(folder, lambda index: index.update(format=2))
+    rewrite_index(folder, lambda index: index.update(format=3))
 
-    with pytest.raises(IntegrityError, match=r"store of format 2; this graphfuse reads format 3. Repeat convert into a new folder"):
+    with pytest.raises(IntegrityError, match=r"store of format 3; this graphfuse reads format 4. Repeat convert into a new folder"):
         open_store(folder)
 
 

@@ -10,7 +10,8 @@ from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.tables import EdgeTable, NodeTable
 from graphfuse.store.frames import write_frame
 from graphfuse.store.graph_store import open_store
-from graphfuse.store.writer import write_index, write_shard
+from graphfuse.store.index import write_index
+from graphfuse.store.writer import write_shard
 
 SHOWS = ("image_region", "belongs_to", "sample")
 

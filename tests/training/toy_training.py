@@ -19,7 +19,8 @@ from graphfuse.core.tables import EdgeTable, NodeTable, rejection_frame
 from graphfuse.nn.fusion import FusionModule, FusionOutput
 from graphfuse.store.frames import read_frame, write_frame
 from graphfuse.store.graph_store import open_store
-from graphfuse.store.writer import write_index, write_shard, write_state
+from graphfuse.store.index import write_index
+from graphfuse.store.writer import write_shard, write_state
 from graphfuse.tasks.classification import Classification
 from graphfuse.training.fit import fit
 from graphfuse.training.predict import predict_frame

@@ -4,12 +4,14 @@ Contestants run in this process, everything they read in the system's cache: wha
 """
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import torch
-from clock import Times, clocked, times
+from clock import Times, race
+from kernels import COMPILES, by_kernels
 from made import WORK, made_store
 from rows import Row
 from torch_geometric.data import Batch, InMemoryDataset
@@ -17,10 +19,12 @@ from torch_geometric.loader import DataLoader
 from works.batches import check_equal
 
 import graphfuse as gf
+from graphfuse.core.compiled import Kernels, use_kernels
 from graphfuse.store.graph_store import GraphStore
 from graphfuse.store.integrity import forget
 
 BATCH_SIZE = 64
+OURS: dict[str, Kernels] = {"ours": "torch", **({"compiled": "compiled"} if COMPILES else {})}
 
 
 def rows(quick: bool) -> Iterator[Row]:
@@ -28,31 +32,36 @@ def rows(quick: bool) -> Iterator[Row]:
     num_samples, peer_samples = (2_000, 1_000) if quick else (100_000, 4_000)
     folder = WORK / f"opening-{num_samples}-float16"
     store = made_store(folder, num_samples)
+    listed, collated = WORK / f"opening-{peer_samples}.pt", WORK / f"opening-{peer_samples}-processed"
     peers = {
-        "`torch.load` of a list": (made_list(WORK / f"opening-{peer_samples}.pt", store, peer_samples), first_of_list),
-        "`InMemoryDataset`": (made_dataset(WORK / f"opening-{peer_samples}-processed", store, peer_samples), first_of_dataset),
+        "`torch.load` of a list": partial(first_of_list, made_list(listed, store, peer_samples)),
+        "`InMemoryDataset`": partial(first_of_dataset, made_dataset(collated, store, peer_samples)),
     }
-    for path, first in peers.values():
-        check_equal(store.batch(range(BATCH_SIZE)), first(path, shuffle=False))
-    ours = {shuffle: times([fresh(partial(first_of_store, folder, shuffle=shuffle)) for _ in range(3)]) for shuffle in (False, True)}
-    for name, (path, first) in peers.items():
-        theirs = times([fresh(partial(first, path, shuffle=False)) for _ in range(1 if quick else 3)])
-        for shuffle in (False, True):
-            yield row(name, shuffle, num_samples, peer_samples, ours[shuffle], scaled(theirs, num_samples / peer_samples))
+    for (name, peer), shuffle in product(peers.items(), (False, True)):
+        check_equal(store.batch(range(BATCH_SIZE)), peer())
+        racing = {
+            "peers": lambda _, peer=peer: peer(),
+            **{kind: partial(_of_store, folder, kernels, shuffle) for kind, kernels in OURS.items()},
+        }
+        found = race(racing, seconds=1 if quick else 15)
+        floor = 50 if "list" in name else 5
+        for took, loops, least in by_kernels(found, floor, floor):
+            yield Row(
+                work=f"open a store of {num_samples:,} samples, first batch of {BATCH_SIZE} {'shuffled' if shuffle else 'in order'}{loops}",
+                peer=name,
+                ours=took,
+                peers=scaled(found["peers"], num_samples / peer_samples),
+                goal=1000,
+                floor=least,
+                equal="x, edge_index, batch, ptr, y of every type of the first batch",
+                note=f"the peer was timed on {peer_samples:,} samples and its time multiplied; ours reads float16, and checks of every shard the header, the pointers and the blocks that the batch lies in before it uses them",
+            )
 
 
-def row(peer: str, shuffle: bool, num_samples: int, peer_samples: int, ours: Times, theirs: Times) -> Row:
-    """Return one row of the table."""
-    return Row(
-        work=f"open a store of {num_samples:,} samples, first batch of {BATCH_SIZE} {'shuffled' if shuffle else 'in order'}",
-        peer=peer,
-        ours=ours,
-        peers=theirs,
-        goal=1000,
-        floor=50 if "list" in peer else 5,
-        equal="x, edge_index, batch, ptr, y of every type of the first batch",
-        note=f"the peer was timed on {peer_samples:,} samples and its time multiplied; ours reads float16, and checks of every shard the header, the pointers and the blocks that the batch lies in before it uses them",
-    )
+def _of_store(folder: Path, kernels: Kernels, shuffle: bool, _number: int) -> Batch:
+    forget()  # as in a process that has checked no file yet
+    with use_kernels(kernels):
+        return first_of_store(folder, shuffle)
 
 
 def first_of_store(folder: Path, shuffle: bool) -> Batch:
@@ -60,14 +69,14 @@ def first_of_store(folder: Path, shuffle: bool) -> Batch:
     return next(gf.open_store(folder).batches(batch_size=BATCH_SIZE, shuffle=shuffle))
 
 
-def first_of_list(path: Path, shuffle: bool) -> Batch:
+def first_of_list(path: Path) -> Batch:
     """Return the first batch of a list of graphs."""
-    return next(iter(DataLoader(torch.load(path, weights_only=False), batch_size=BATCH_SIZE, shuffle=shuffle)))
+    return next(iter(DataLoader(torch.load(path, weights_only=False), batch_size=BATCH_SIZE)))
 
 
-def first_of_dataset(path: Path, shuffle: bool) -> Batch:
+def first_of_dataset(path: Path) -> Batch:
     """Return the first batch of a data set that was collated into one graph."""
-    return next(iter(DataLoader(Collated(path), batch_size=BATCH_SIZE, shuffle=shuffle)))
+    return next(iter(DataLoader(Collated(path), batch_size=BATCH_SIZE)))
 
 
 class Collated(InMemoryDataset):
@@ -76,12 +85,6 @@ class Collated(InMemoryDataset):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.load(str(path))
-
-
-def fresh(work: Callable[[], object]) -> tuple[float, float]:
-    """Time a work in a process that has checked no file yet."""
-    forget()
-    return clocked(lambda _: work())
 
 
 def scaled(measured: Times, scale: float) -> Times:
