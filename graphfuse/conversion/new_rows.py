@@ -92,7 +92,8 @@ def _parts(run: "Run", allowed: tuple[str, ...]) -> tuple[Experiment, Recipe, Fi
     """Return what a run was converted with; files that its settings name are looked up from the current folder."""
     experiment = Experiment.from_json(run.experiment, Path(), allowed)
     fitted = Fitted(states={name: run.state(name) for name in run.states}, schema=run.schema, target=run.target)
-    return experiment, Recipe.build(experiment), fitted
+    # the run's kernels, since there may be no compiler here
+    return experiment, replace(Recipe.build(experiment), kernels=run.computing.kernels), fitted
 
 
 @contextmanager

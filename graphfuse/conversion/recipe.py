@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from graphfuse.core.build import build
+from graphfuse.core.compiled import Kernels
 from graphfuse.core.errors import ConfigError
 from graphfuse.core.schema import EdgeType, edge_name, reverse_edge_type
 from graphfuse.core.settings import ConvertSettings
@@ -29,6 +30,8 @@ class Recipe:
     settings: ConvertSettings
     allowed: tuple[str, ...] = ()
     """Packages outside graphfuse that the plug-ins may load parts from, such as an encoder."""
+    kernels: Kernels = "torch"
+    """What finds the nearest nodes; the bytes do not depend on it."""
 
     @classmethod
     def build(cls, experiment: "Experiment", allowed: tuple[str, ...] = ()) -> "Recipe":
@@ -58,7 +61,14 @@ class Recipe:
             problems += check_edge_types(builders, [part.node_type for part in parts])
         if problems:
             raise ConfigError(problems)
-        return cls(modalities=tuple(parts), edges=tuple(builders), task=task, settings=experiment.convert, allowed=allowed)
+        return cls(
+            modalities=tuple(parts),
+            edges=tuple(builders),
+            task=task,
+            settings=experiment.convert,
+            allowed=allowed,
+            kernels=experiment.train.kernels,
+        )
 
     @property
     def encoders(self) -> dict[str, TextEncoder | ImageEncoder]:

@@ -20,6 +20,7 @@ from graphfuse.conversion.fit import Fitted
 from graphfuse.conversion.journal import Record
 from graphfuse.conversion.recipe import Recipe
 from graphfuse.core.cache import cache_counts
+from graphfuse.core.compiled import use_kernels
 from graphfuse.core.files import file_entries
 from graphfuse.core.registry import trusting
 from graphfuse.core.tables import Manifest, Rejection
@@ -104,7 +105,7 @@ def convert_rows(job: Job, chunk: Manifest, crashed: Sequence[int] = ()) -> Chun
     alive = np.ones(len(chunk), dtype=bool)
     alive[list(crashed)] = False
     kept = chunk if alive.all() else chunk.take(alive)
-    with single_thread(), trusting(job.recipe.allowed):
+    with single_thread(), trusting(job.recipe.allowed), use_kernels(job.recipe.kernels):
         result = convert_chunk(replace(kept, linked={**job.shared, **kept.linked}), job.recipe, job.fitted)
     return replace(result, rejections=(*_crashed(chunk, crashed), *result.rejections))
 

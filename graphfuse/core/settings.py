@@ -46,7 +46,8 @@ class TrainSettings(StageSettings):
     fast: bool = False
     """Give up repeatable results for speed (deterministic algorithms off); the receipt says so."""
     kernels: Literal["torch", "compiled"] = "torch"
-    """What passes messages, drops values and gathers batches on a CPU: PyTorch, or loops compiled on this machine (needs a C++ compiler; only the last bits differ)."""
+    """What passes messages, drops values and gathers batches on a CPU, and finds similar nodes in conversion: PyTorch and numpy, or loops
+    compiled on this machine (needs a C++ compiler; only the last bits of networks differ)."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where networks run, in training and in all that is done with the run: the processor, or an NVIDIA GPU."""
 

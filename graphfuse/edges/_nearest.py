@@ -1,17 +1,20 @@
 """Nearest neighbours within each sample, with the same bits whatever the rest of the chunk holds.
 
-A product of many rows sums in an order that depends on its shape and on the number of threads, and so do the last bits of its
-results. Cosines are therefore rounded to steps far coarser than that noise. Where the noise could decide between two steps, which
-is rare, the cosine is computed again from its two rows alone. What comes out is a function of the two rows and of nothing else.
+A product of many rows sums in an order that depends on its shape, on the number of threads and on who multiplies (numpy, or a loop
+compiled here), and so do the last bits of its results. Cosines are therefore rounded to steps far coarser than that noise. Where the
+noise could decide between two steps, which is rare, the cosine is computed again from its two rows alone. What comes out is a function
+of the two rows and of nothing else.
 """
 
 import math
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
 from graphfuse.core.ragged import places, ragged_rows
 from graphfuse.core.tables import IntArray, edge_order
+from graphfuse.edges import _compiled_nearest
 from graphfuse.edges._helpers import NUMBERS_IN_CACHE, Features, Float64Array, blocks
 
 NUMBERS_AT_ONCE = 4_000_000
@@ -22,8 +25,6 @@ PLACES = 2.0**27
 """Columns whose place fits beside a cosine in steps (25 bits) in the 53 bits of a float64; memory ends long before."""
 SHORTEST = 1e-100
 """Rows below this length count as zeros: products of shorter ones may fall below what float64 holds in full."""
-CHANNELS_AT_ONCE = 8192
-"""Of which squares are summed in one go: the library shares sums of more than 10,000 among threads, which changes their order."""
 
 
 def nearest(
@@ -42,11 +43,13 @@ def nearest(
     Returns:
         Rows of `a`, rows of `b` and their cosines, by row of `b`, then of `a`.
     """
-    products = _Products(a, b)
+    a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)
+    serves = _compiled_nearest.serves(a, b)
+    cosines = partial(_compiled_nearest.cosines, a, b, STEP, SHORTEST) if serves else _Products(a, b).cosines
     found: list[tuple[IntArray, IntArray, Float64Array]] = []
     for items in _groups(_items(a_sample, b_sample)):
         rows = ragged_rows(items[:, 0], items[:, 1])
-        steps = products.steps(items, rows)  # [rows of the group, columns per item]
+        steps = _steps(cosines(items), a, b, items, rows)  # [rows of the group, columns per item]
         first = np.repeat(items[:, 2], items[:, 1])[:, None]
         if apart:
             steps[np.arange(len(rows)), rows - first[:, 0]] = -1.0
@@ -67,19 +70,18 @@ class _Products:
     """
 
     def __init__(self, a: Features, b: Features) -> None:
-        self._tables = [np.ascontiguousarray(x) for x in (a, b)]
+        self._tables = (a, b)
         self._taken = [np.empty((0, x.shape[1]), dtype=x.dtype) for x in self._tables]
         self._wide = [np.empty(x.shape) for x in self._taken]
 
-    def steps(self, items: IntArray, rows: IntArray) -> Float64Array:
-        """Return the cosines of a group of items in whole steps.  [num_rows, columns per item].
+    def cosines(self, items: IntArray) -> Float64Array:
+        """Return the cosines of all pairs of rows of some items, in steps.  [rows of `a`, columns per item].
 
         Args:
             items: Samples with the same number of columns, as `_items` returns them.  [num_items, 4]
-            rows: Their rows of `a`.  [num_rows]
         """
         each = int(items[0, 3])
-        columns = ragged_rows(items[:, 2], items[:, 3])
+        rows, columns = (ragged_rows(items[:, first], items[:, first + 1]) for first in (0, 2))
         cosine = np.empty((len(rows), each))
         squares = np.empty(len(rows)), np.empty(len(columns))
         top = left = 0
@@ -91,15 +93,9 @@ class _Products:
             np.matmul(x, y.swapaxes(1, 2), out=cosine[top:down].reshape(items_alike, height, each))
             top, left = down, right
         item = np.repeat(np.arange(len(items)), items[:, 1])
-        scales = [_scales(square) for square in squares]
-        cosine *= scales[0][:, None]
-        cosine *= scales[1].reshape(-1, each)[item]
-        steps = np.rint(cosine)
-        for place in self._in_doubt(cosine, steps):
-            row, column = place[0], item[place[0]] * each + place[1]
-            product = self._product(rows[row], columns[column])
-            steps[tuple(place)] = np.rint(product * scales[0][row] * scales[1][column])
-        return steps
+        cosine *= _scales(squares[0])[:, None]
+        cosine *= _scales(squares[1]).reshape(-1, each)[item]
+        return cosine
 
     def _rows(self, end: int, rows: IntArray, squares: Float64Array) -> Float64Array:
         """Return rows of a table as float64, until the next call, and write their sums of squares.  [num_rows, channels]."""
@@ -110,30 +106,8 @@ class _Products:
         taken, wide = self._taken[end][:count], self._wide[end][:count]
         self._tables[end].take(rows, axis=0, out=taken, mode="clip")  # every row exists; mode="raise" would copy once more
         np.copyto(wide, taken)
-        squares[:] = _squares(wide)
+        np.vecdot(wide, wide, out=squares)
         return wide
-
-    def _in_doubt(self, cosine: Float64Array, steps: Float64Array) -> IntArray:
-        """Return the places of cosines so near to the middle between two steps that another order of summation might change the step.
-
-        A sum of n products errs by less than n units in the last place (2^-53) of the product of both lengths, in any order;
-        what follows, here and in `_product`, adds less than 16. `cosine` is overwritten.
-        """
-        cosine -= steps
-        np.abs(cosine, out=cosine)
-        middle = 0.5 - (self._tables[0].shape[1] + 16) * 2.0**-53 / STEP
-        return np.argwhere(cosine > middle) if cosine.max(initial=0.0) > middle else np.empty((0, 2), dtype=np.int64)
-
-    def _product(self, row: int, column: int) -> float:
-        """Return the product of two rows, whose sum is rounded once: the same in any order."""
-        x, y = self._tables[0][row].astype(np.float64), self._tables[1][column].astype(np.float64)
-        return math.fsum((x * y).tolist())
-
-
-def _squares(x: Float64Array) -> Float64Array:
-    """Return the sum of squares of each row, which is computed from it alone.  [num_rows, channels] -> [num_rows]."""
-    parts = (x[:, first : first + CHANNELS_AT_ONCE] for first in range(0, x.shape[1], CHANNELS_AT_ONCE))
-    return sum((np.vecdot(part, part) for part in parts), np.zeros(len(x)))
 
 
 def _scales(squares: Float64Array) -> Float64Array:
@@ -141,6 +115,37 @@ def _scales(squares: Float64Array) -> Float64Array:
     length = np.sqrt(squares)
     scale: Float64Array = np.divide(STEP**-0.5, length, out=np.zeros_like(length), where=length > SHORTEST)
     return scale
+
+
+def _steps(cosine: Float64Array, a: Features, b: Features, items: IntArray, rows: IntArray) -> Float64Array:
+    """Return cosines as whole steps.  [num_rows, columns per item].
+
+    Args:
+        cosine: In steps; overwritten.  [num_rows, columns per item]
+        a: Features.  [num_a, channels]
+        b: Features.  [num_b, channels]
+        items: What they are the cosines of.  [num_items, 4]
+        rows: Its rows of `a`.  [num_rows]
+    """
+    steps = np.rint(cosine)
+    cosine -= steps
+    np.abs(cosine, out=cosine)
+    # A sum of n products errs by less than n units in the last place (2^-53) of the product of both lengths, in any order, a length by
+    # half of that; what follows, here and in `_exact`, adds less than 16.
+    middle = 0.5 - 2 * (a.shape[1] + 8) * 2.0**-53 / STEP
+    if cosine.max(initial=0.0) > middle:
+        item = np.repeat(np.arange(len(items)), items[:, 1])
+        for row, column in np.argwhere(cosine > middle).tolist():
+            steps[row, column] = np.rint(_exact(a[rows[row]], b[items[item[row], 2] + column]))
+    return steps
+
+
+def _exact(x: Features, y: Features) -> float:
+    """Return the cosine of two rows in steps, from sums that are rounded once: the same in any order.  [channels] each."""
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    product, *squares = (math.fsum((left * right).tolist()) for left, right in ((x, y), (x, x), (y, y)))
+    scales = _scales(np.array(squares))
+    return float(product * scales[0] * scales[1])
 
 
 def _largest(steps: Float64Array, top_k: int) -> tuple[IntArray, Float64Array]:

@@ -11,8 +11,10 @@ from toy_plugins import contents
 from graphfuse.conversion.fit import fit_states
 from graphfuse.conversion.recipe import Recipe
 from graphfuse.conversion.run import convert
+from graphfuse.core.compiled import has_compiler
 from graphfuse.core.settings import ConvertSettings
 from graphfuse.core.tables import Manifest
+from graphfuse.edges import _compiled_nearest
 from graphfuse.edges.authorship import AuthorshipEdges
 from graphfuse.edges.candidate import CandidateEdges
 from graphfuse.edges.membership import MembershipEdges
@@ -120,6 +122,17 @@ def test_posts_become_graphs_of_every_kind(manifest, recipe, tmp_path):
     assert summary["shared_train_test"]["text_span"] == 0
     assert summary["shared_train_test"]["user"] == len(shared_users(manifest))
     assert 0 < summary["shared_train_test"]["image_region"] <= 12
+
+
+@pytest.mark.skipif(not has_compiler(), reason="there is no C++ compiler on this machine")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_compiled_loops_write_the_same_bytes(manifest, recipe, tmp_path, monkeypatch, workers):
+    run(manifest, recipe, tmp_path / "numpy")
+    calls, cosines = [], _compiled_nearest.cosines
+    monkeypatch.setattr(_compiled_nearest, "cosines", lambda *arguments: calls.append(1) or cosines(*arguments))
+    run(manifest, replace(recipe, kernels="compiled"), tmp_path / "compiled", workers=workers)
+    assert contents(tmp_path / "numpy") == contents(tmp_path / "compiled")
+    assert bool(calls) == (workers == 1)  # others call it in processes of their own
 
 
 def people(manifest):

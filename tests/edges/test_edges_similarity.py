@@ -150,16 +150,17 @@ def test_where_the_noise_of_a_product_could_decide_the_cosine_is_that_of_its_row
     assert whole.tobytes() == alone.tobytes()
 
 
-def test_noise_in_a_product_changes_no_bit(monkeypatch):
+@pytest.mark.parametrize("sums", ["matmul", "vecdot"])
+def test_noise_in_sums_changes_no_bit(sums, monkeypatch):
     a, b = near_middles(300, seed=1)
     quiet = nearest_of(a, b, top_k=300)
-    matmul = np.matmul
+    exact = getattr(np, sums)
 
     def noisy(x, y, out):
-        matmul(x, y, out=out)
+        exact(x, y, out=out)
         out *= 1 + np.random.default_rng(0).choice([-1, 1], out.shape) * 30 * 2.0**-53  # half of what 64 channels may err by
 
-    monkeypatch.setattr(_nearest.np, "matmul", noisy)
+    monkeypatch.setattr(_nearest.np, sums, noisy)
     loud = nearest_of(a, b, top_k=300)
     assert all(x.tobytes() == y.tobytes() for x, y in zip(quiet, loud, strict=True))
 
@@ -170,11 +171,6 @@ def test_lengths_of_any_size_are_taken_out(size):
     dtype = np.float32 if 1e-30 < size < 1e30 else np.float64
     found = nearest_of((spans * size).astype(dtype), (regions * size).astype(dtype), top_k=2)
     assert found[2] == pytest.approx([0.6] if size > _nearest.SHORTEST else [])
-
-
-def test_a_length_is_computed_in_parts_that_no_library_shares_among_threads():
-    x = np.random.default_rng(0).normal(size=(3, 2 * _nearest.CHANNELS_AT_ONCE + 5))
-    assert _nearest._squares(x) == pytest.approx(np.square(x).sum(axis=1))
 
 
 @pytest.mark.parametrize("count", [1, 3, 40, 5000])

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 from clock import race
+from kernels import COMPILES, by_kernels
 from made import made_tables
 from rows import Row
 from sklearn.metrics.pairwise import cosine_similarity
 
+from graphfuse.core.compiled import Kernels, use_kernels
 from graphfuse.core.tables import EdgeTable, NodeTable, State
 from graphfuse.edges.similarity import SimilarityEdges
 
@@ -24,35 +26,51 @@ def rows(quick: bool) -> Iterator[Row]:
     narrow = replace(regions, x=np.ascontiguousarray(regions.x[:, : texts.x.shape[1]]))
     aligned = SimilarityEdges(top_k=TOP_K)
     state = aligned.fit({"text_span": texts, "image_region": regions})
-    yield _edges(SimilarityEdges(top_k=TOP_K, space="shared"), texts, narrow, {}, quick)
-    yield _edges(aligned, texts, regions, state, quick)
+    yield from _edges(SimilarityEdges(top_k=TOP_K, space="shared"), texts, narrow, {}, quick)
+    yield from _edges(aligned, texts, regions, state, quick)
     yield _fit(aligned, texts, regions, state, quick)
 
 
-def _edges(builder: SimilarityEdges, texts: NodeTable, regions: NodeTable, state: State, quick: bool) -> Row:
+def _edges(builder: SimilarityEdges, texts: NodeTable, regions: NodeTable, state: State, quick: bool) -> Iterator[Row]:
     tables = {"text_span": texts, "image_region": regions}
     ends = [_per_sample(table) for table in tables.values()]
-    check_edges(builder.edges(tables, state)[0], by_sample(*ends, state), len(texts))
+
+    def ours(kernels: Kernels) -> EdgeTable:
+        with use_kernels(kernels):
+            return builder.edges(tables, state)[0]
+
+    check_edges(ours("torch"), by_sample(*ends, state), len(texts))
     x, y = texts.x.astype(np.float64), regions.x.astype(np.float64)  # also where the limit of the shared space reads to
     maps = [state[f"{end}_projection"] for end in ("source", "destination")] if state else []
-    found = race(
-        {
-            "ours": lambda _: builder.edges(tables, state),
-            "peers": lambda _: by_sample(*ends, state),
-            "limits": (lambda _: (x @ maps[0], y @ maps[1])) if maps else (lambda _: (np.copyto(x, texts.x), np.copyto(y, regions.x))),
-        },
-        seconds=1 if quick else 12,
-    )
-    return Row(
-        work=f"edges: similarity top-{TOP_K}, {builder.space} space, {len(set(texts.sample)):,} samples",
-        peer="scikit-learn's `cosine_similarity` and a sort per row, sample by sample",
-        limit="projecting all units" if state else "reading all features as float64",
-        goal=30,
-        floor=2,
-        equal="the cosines kept of every node, to 1e-4",
-        note="The peer's samples lie in a list already. A sample's edges do not depend on its neighbours in ours.",
-        **found,
-    )
+    racing = {
+        "ours": lambda _: ours("torch"),
+        "peers": lambda _: by_sample(*ends, state),
+        "limits": (lambda _: (x @ maps[0], y @ maps[1])) if maps else (lambda _: (np.copyto(x, texts.x), np.copyto(y, regions.x))),
+    }
+    if COMPILES:
+        _check_same(ours("torch"), ours("compiled"))
+        racing["compiled"] = lambda _: ours("compiled")
+    found = race(racing, seconds=1 if quick else 12)
+    for took, loops, floor in by_kernels(found, 2, 2):
+        yield Row(
+            work=f"edges: similarity top-{TOP_K}, {builder.space} space, {len(set(texts.sample)):,} samples{loops}",
+            ours=took,
+            peer="scikit-learn's `cosine_similarity` and a sort per row, sample by sample",
+            peers=found["peers"],
+            limit="projecting all units" if state else "reading all features as float64",
+            limits=found["limits"],
+            goal=30,
+            floor=floor,
+            equal="the cosines kept of every node, to 1e-4" + (", and every bit of the edges with and without loops" if COMPILES else ""),
+            note="The peer's samples lie in a list already. A sample's edges do not depend on its neighbours in ours.",
+        )
+
+
+def _check_same(ours: EdgeTable, compiled: EdgeTable) -> None:
+    assert ours.weight is not None
+    assert compiled.weight is not None
+    assert np.array_equal(ours.index, compiled.index)
+    assert np.array_equal(ours.weight, compiled.weight)
 
 
 def by_sample(first: list[np.ndarray], second: list[np.ndarray], state: State) -> Edges:
