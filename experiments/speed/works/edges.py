@@ -62,7 +62,7 @@ def _edges(builder: SimilarityEdges, texts: NodeTable, regions: NodeTable, state
             goal=30,
             floor=floor,
             equal="the cosines kept of every node, to 1e-4" + (", and every bit of the edges with and without loops" if COMPILES else ""),
-            note="The peer's samples lie in a list already. A sample's edges do not depend on its neighbours in ours.",
+            note="" if loops else "The peer's samples lie in a list already. A sample's edges do not depend on its neighbours in ours.",
         )
 
 
