@@ -13,7 +13,11 @@ from graphfuse.modalities._columns import Columns, ColumnSettings, require_colum
 
 @dataclass(frozen=True, kw_only=True)
 class Sample(ColumnSettings, Modality):
-    """One `sample` node per row, with the constant 1 or with columns of the row as features."""
+    """One `sample` node per row, with the constant 1 or with columns of the row as features.
+
+    A single feature has the constant beside it: one channel means that a sample node has nothing of its own, which methods
+    without a graph leave out.
+    """
 
     modality: ClassVar[str] = "sample"
     node_type: ClassVar[str] = "sample"
@@ -29,7 +33,7 @@ class Sample(ColumnSettings, Modality):
 
     def channels(self, state: State) -> int:
         """Return the number of features."""
-        return self._columns.channels(state)
+        return self._columns.channels(state) + self._constants(state)
 
     def nodes(self, chunk: Manifest, state: State) -> NodeTable:
         """Return one node per row.
@@ -40,6 +44,7 @@ class Sample(ColumnSettings, Modality):
         samples = chunk.samples
         require_columns(samples, self._columns.all, "samples", "modalities.sample")
         x, rejections = self._columns.features(samples, state)
+        x = np.pad(x, ((0, 0), (0, self._constants(state))), constant_values=1)
         units = {
             "sample_id": as_texts(samples["sample_id"]).values.array,
             "user_id": as_texts(samples["user_id"]).values.array if "user_id" in samples else text_array([""] * len(samples)),
@@ -52,6 +57,9 @@ class Sample(ColumnSettings, Modality):
             units=frame_of(units),
             rejections=rejections,
         )
+
+    def _constants(self, state: State) -> int:
+        return int(bool(self._columns.all) and self._columns.channels(state) == 1)
 
     @property
     def _columns(self) -> Columns:

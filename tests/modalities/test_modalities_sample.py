@@ -5,6 +5,8 @@ import pytest
 from modality_toys import manifest, modality, reasons
 
 from graphfuse.core.errors import InputError
+from graphfuse.core.schema import GraphSchema
+from graphfuse.nn.pooling import informative_types
 
 
 def test_it_is_constant_unless_columns_are_named():
@@ -25,6 +27,18 @@ def test_columns_of_the_row_become_its_features():
     assert table.units["user_id"].tolist() == ["u", ""]
 
 
+def test_a_single_feature_is_told_from_none():
+    rows = manifest(price=["1", "3"])
+    sample = modality(name="sample", numeric=["price"], log=False)
+    state = sample.fit(rows)
+    assert sample.channels(state) == 2
+    assert sample.nodes(rows, state).x.tolist() == [[-1, 1], [1, 1]]
+    schema = GraphSchema(
+        channels_by_node_type={"sample": 2, "text_span": 3}, modality_by_node_type={"sample": "sample", "text_span": "text"}, edge_types=()
+    )
+    assert informative_types(schema) == ("sample", "text_span")
+
+
 def test_an_infinite_cell_is_counted_and_the_row_stays():
     sample = modality(name="sample", numeric=["likes"])
     state = sample.fit(manifest(likes=["1", "2"]))
@@ -42,3 +56,9 @@ def test_a_missing_column_is_named_with_the_nearest():
 def test_a_column_that_means_something_else_than_in_the_file_is_no_feature(name, rest):
     with pytest.raises(InputError, match=f"'{name}' is not read from the file"):
         modality(name="sample", categorical=[name]).fit(manifest(likes=["1"], **rest))
+
+
+def test_a_column_whose_name_means_nothing_here_may_stand_beside_one_in_file():
+    sample = modality(name="sample", numeric=["price", "price_in_file"])
+    rows = manifest(price=["1", "2"], price_in_file=["3", "4"])
+    assert sample.nodes(rows, sample.fit(rows)).x.shape == (2, 2)
