@@ -113,6 +113,17 @@ def test_users_and_interactions_can_be_given_instead_of_those_on_disk(folder: Pa
     assert not other.filter(like="probability_").equals(same.filter(like="probability_"))
 
 
+def test_an_empty_list_is_a_table_without_rows(folder: Path, predictor: Predictor) -> None:
+    row = posts(folder).iloc[[0]]
+    replies = pd.read_csv(folder / "posts" / "replies.csv").iloc[:0]
+    users = pd.read_csv(folder / "posts" / "users.csv").iloc[:0]
+    expected, _ = predictor.predict(row, interactions=replies, users=users)
+    found, _ = predictor.predict(row, interactions=[], users=[])
+    pd.testing.assert_frame_equal(found, expected)
+    with_replies, _ = predictor.predict(row)
+    assert not found.equals(with_replies)
+
+
 def test_numbers_and_missing_cells_of_a_frame_mean_what_they_mean_in_a_file(folder: Path, predictor: Predictor) -> None:
     rows = posts(folder).head(2).assign(image=[None, float("nan")])
     expected = predictor.predict(rows.assign(image=""))[0]

@@ -63,7 +63,7 @@ def shared_contents(tables: Iterable[pd.DataFrame], node_types: Sequence[str]) -
 def piece_digests(table: NodeTable) -> tuple[IntArray, Digests]:
     """Return sample and digest of each picture, user, or whole text of a sample; equal content has equal digests.
 
-    A text is its spans in order; what has neither text nor id (pictures) is compared by its features.
+    A text is its spans in order; what has neither text nor id (pictures) is compared by its features. Users without an id are nobody.
 
     Returns:
         Both [num_pieces], in the order of the nodes.
@@ -83,7 +83,11 @@ def piece_digests(table: NodeTable) -> tuple[IntArray, Digests]:
         return table.sample[starts], _digests_of_features(table.x, starts)
     place = places(np.diff(starts, append=len(table)))
     placed = np.asarray(pd.util.hash_array(values + place.astype(np.uint64) * STEP), dtype=np.uint64)
-    return table.sample[starts], np.add.reduceat(placed, starts)
+    digests = np.add.reduceat(placed, starts)
+    if name == "user_id":
+        named = table.units[name].ne("").to_numpy()[starts]
+        starts, digests = starts[named], digests[named]
+    return table.sample[starts], digests
 
 
 def _digests(values: pd.Series) -> Digests:

@@ -1,10 +1,9 @@
 """Optional compiled loops: built on this machine from the package's own sources, and only if asked for.
 
 `train.kernels: compiled` asks for them in conversion, in training and in all that is done with the run; `with use_kernels("compiled")`
-anywhere else.
-They serve what a CPU does with float32; everything else goes the pure way of PyTorch, from which results differ in the last bits. What was built
-lies under `kernels` in the cache folder (`GRAPHFUSE_CACHE`, default `~/.cache/graphfuse`; `off` keeps nothing), by a digest of source,
-compiler and CPU.
+anywhere else. They serve what a CPU does with float32 (similar nodes also with float64); everything else goes the pure way of PyTorch and
+numpy, from which networks differ in the last bits, stores and batches not at all. What was built lies under `kernels` in the cache folder
+(`GRAPHFUSE_CACHE`, default `~/.cache/graphfuse`; `off` keeps nothing), by a digest of source, compiler and CPU.
 """
 
 import atexit

@@ -47,6 +47,16 @@ def rejection_frame(rejections: Iterable[Rejection]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(REJECTION_COLUMNS))
 
 
+CANONICAL: Mapping[str, tuple[str, ...]] = {
+    "samples": ("sample_id", "user_id", "time", "group", "split", "pictures", "sample_weight", "source_row"),
+    "users": ("user_id",),
+    "interactions": ("interaction_id", "sample_id", "user_id", "kind", "time", "reply_to"),
+}
+"""Columns with a meaning of their own, per table of a manifest; a file's own column of such a name gets another."""
+FILE_ROW = "row of the file"
+"""Column of linked tables, where it is known which row of the file each row was: a name that no column has by accident."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """The samples of a data set, one row each, with the tables linked to them.

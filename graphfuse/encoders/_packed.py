@@ -88,7 +88,7 @@ def packed(network: Any, pad: int, limit: int) -> Packed | None:
     AttentionInterface.register(ATTENTION, attend_within)
     network.set_attn_implementation(ATTENTION)
     plain = freeze_linears(network)
-    sizes = _good_sizes(network, pad, probes, expected)
+    sizes = _good_sizes(network, pad, limit, probes, expected)
     if sizes:
         return Packed(network=network, pad=pad, sizes=sizes)
     network.set_attn_implementation("eager")
@@ -106,7 +106,7 @@ def attend_within(
     return torch.cat(found, dim=2).transpose(1, 2), None
 
 
-def _good_sizes(network: Any, pad: int, probes: Sequence[Sequence[int]], expected: Sequence[Tensor]) -> tuple[int, ...]:
+def _good_sizes(network: Any, pad: int, limit: int, probes: Sequence[Sequence[int]], expected: Sequence[Tensor]) -> tuple[int, ...]:
     """Return the sizes at whose ends windows get the very bits that they get where the largest begins, found by trying.
 
     None if those are not what the plain network says of them. Libraries choose the order of a sum by the shapes of a product, and how
@@ -115,12 +115,20 @@ def _good_sizes(network: Any, pad: int, probes: Sequence[Sequence[int]], expecte
     used = sum(map(len, probes))
     try:
         first = _at_size(network, pad, SIZES[-1], probes)
-        last = {size: _at_size(network, pad, size, [[pad] * (size - used), *reversed(probes)])[:0:-1] for size in SIZES}
+        last = {
+            size: _at_size(network, pad, size, [*_filler(pad, size - used, limit), *reversed(probes)])[: -len(probes) - 1 : -1]
+            for size in SIZES
+        }
     except (AttributeError, TypeError, ValueError, RuntimeError):
         return ()
     same = all(torch.allclose(one, other, atol=TOLERANCE) for one, other in zip(first, expected, strict=True))
     steady = tuple(size for size in SIZES if all(torch.equal(one, other) for one, other in zip(last[size], first, strict=True)))
     return steady if same and SIZES[-1] in steady else ()
+
+
+def _filler(pad: int, count: int, limit: int) -> list[list[int]]:
+    """Return windows of nothing, no longer than the longest that the network has places for."""
+    return [[pad] * min(limit, count - first) for first in range(0, count, limit)]
 
 
 def _at_size(network: Any, pad: int, size: int, parts: Sequence[Sequence[int]]) -> list[Tensor]:

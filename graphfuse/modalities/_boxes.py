@@ -15,6 +15,9 @@ Problem = tuple[str, str]
 LEAST = 1e-4
 """Smallest width and height of a box, as a fraction; what is thinner shows nothing."""
 
+ABOVE_FRACTIONS = 1 + 1e-3
+"""Where a number of a picture's boxes is larger, they are pixels; detectors write fractions that are 1 and a rounding."""
+
 
 def grid_boxes(rows: int, columns: int) -> FloatArray:
     """Return the cells of a grid, row by row, as x0, y0, x1, y1 fractions.  [rows * columns, 4]."""
@@ -46,7 +49,7 @@ def given_boxes(cell: object, position: int, width: int, height: int, max_boxes:
     boxes = boxes[:max_boxes]
     numbers = [_numbers(box) for box in boxes]
     known = [values for values in numbers if values is not None]
-    in_pixels = any(max(values) > 1 for values in known)
+    in_pixels = any(max(values) > ABOVE_FRACTIONS for values in known)
     scale = np.array([width, height, width, height], dtype=np.float64) if in_pixels else np.ones(4)
     kept = []
     for box, values in zip(boxes, numbers, strict=True):

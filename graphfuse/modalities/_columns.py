@@ -12,7 +12,7 @@ from pydantic import PositiveInt
 from graphfuse.core.columns import as_flags, as_numbers, as_texts, is_missing, known_places
 from graphfuse.core.errors import InputError, suggest
 from graphfuse.core.files import pack_strings, unpack_strings
-from graphfuse.core.tables import FloatArray, Rejection, State
+from graphfuse.core.tables import CANONICAL, FILE_ROW, FloatArray, Rejection, State
 
 LIMIT = 20.0
 """Standardised values are kept within this many deviations, so that one outlier cannot overflow float16 or swamp training."""
@@ -123,7 +123,7 @@ class Columns(ColumnSettings):
     def _rejections(
         self, frame: pd.DataFrame, name: str, wrong: npt.NDArray[np.bool_], reason: str, rule: str, end: str = "missing. Mend the cell"
     ) -> list[Rejection]:
-        rows, keys = source_rows(frame), frame[self.key].tolist()
+        rows, keys = file_rows(frame, self.table), frame[self.key].tolist()
         cells = as_texts(frame[name]).values.tolist() if wrong.any() else []
         return [
             Rejection(
@@ -154,17 +154,17 @@ def require_columns(frame: pd.DataFrame, names: Iterable[str], table: str, setti
         own = f"{name}_in_file"
         if name not in known:
             hints.append(f"'{name}' is not there. {suggest(name, known)}")
-        elif own in known or (table == "samples" and name in BOOKKEEPING):
+        elif name in CANONICAL[table] and (own in known or name in BOOKKEEPING):
             ending = f" Did you mean '{own}', the file's own column of that name?" if own in known else ""
             hints.append(f"'{name}' is not read from the file.{ending}")
     if hints:
         raise InputError(f"{setting} must name columns of {table}: {' '.join(hints)}")
 
 
-def source_rows(frame: pd.DataFrame) -> list[int]:
-    """Return each row's number in its source file; its position where that is not known."""
-    rows = frame["source_row"].to_numpy() if "source_row" in frame else np.arange(len(frame))
-    return [int(row) for row in rows]
+def file_rows(frame: pd.DataFrame, table: str) -> list[int]:
+    """Return each row's number in its source file, -1 where that is not known."""
+    name = "source_row" if table == "samples" else FILE_ROW
+    return [int(row) for row in frame[name]] if name in frame else [-1] * len(frame)
 
 
 def category_values(cells: pd.Series) -> pd.Series:

@@ -10,7 +10,7 @@ POSITION = "position of the sample"
 
 
 def interactions_of(manifest: Manifest) -> pd.DataFrame:
-    """Return the chunk's interactions with a column `POSITION`, ordered by it, time (unknown last) and id.
+    """Return the chunk's interactions with a column `POSITION`, ordered by it and time (unknown last); at one time, as the table has them.
 
     Columns the table does not have are filled: `user_id`, `kind`, `reply_to` with "", `time` with NaN. Without such a table
     there are no rows.
@@ -24,4 +24,4 @@ def interactions_of(manifest: Manifest) -> pd.DataFrame:
     frame["time"] = frame["time"].astype("float64") if "time" in frame else np.nan
     frame[POSITION] = pd.Index(manifest.samples["sample_id"]).get_indexer(pd.Index(frame["sample_id"]))
     frame = frame[frame[POSITION] >= 0]
-    return frame.sort_values([POSITION, "time", "interaction_id"], kind="stable", na_position="last").reset_index(drop=True)
+    return frame.sort_values([POSITION, "time"], kind="stable", na_position="last").reset_index(drop=True)

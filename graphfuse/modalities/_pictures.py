@@ -27,7 +27,7 @@ UPRIGHT = {
 }
 """EXIF orientation -> what makes the picture upright."""
 ORIENTATION_TAG = 0x0112
-DECODING = 2
+DECODING = 3
 """Part of the cache key: raise it whenever `decode` would give other pixels."""
 
 
@@ -129,7 +129,7 @@ def decode(picture: Picture, size: int) -> Image.Image:
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":  # 16 bits of grey: PIL's own conversion would clip at 255
         grey = np.asarray(image, dtype=np.float64)
-        scale = 257.0 if grey.max(initial=0) > 255 else 1.0
+        scale = 257.0 if image.mode.startswith("I;16") or grey.max(initial=0) > 255 else 1.0
         return Image.fromarray(np.clip(np.rint(grey / scale), 0, 255).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         layer = image.convert("RGBA")

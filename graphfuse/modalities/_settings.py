@@ -17,3 +17,8 @@ def checked_encoder(build: Callable[[Mapping[str, Any]], object], section: Mappi
         build(section)
     except ConfigError as error:
         raise PartsError(error.problems) from error
+
+
+def too_long(text: str, most: int) -> str:
+    """Return the sentence about a text of which only the first characters are used."""
+    return f"A text may hold {most:,} characters (got {len(text):,}); the rest was left out. Raise max_characters."

@@ -13,10 +13,11 @@ WORD = regex.compile(
     r"https?://\S+"  # an address is one word
     r"|\p{N}+(?:[.,:]\p{N}+)+"  # 3.5, 1,000, 18:57
     r"|[@#]?[\p{L}\p{M}\p{N}_]+(?:['’\-][\p{L}\p{M}\p{N}_]+)*"  # don't, well-known, @user, #topic
-    r"|\p{Extended_Pictographic}[\p{M}\u200d\p{Extended_Pictographic}]*"  # an emoji with what is joined to it
+    r"|\p{Extended_Pictographic}[\p{M}\u200d\p{Extended_Pictographic}\p{Emoji_Modifier}]*"  # an emoji with what is joined to it
+    r"|\p{Regional_Indicator}{2}"  # a flag
 )
 STOP = regex.compile(
-    r"[.!?…]+[\"'”’»)\]]*(?=\s)"  # a stop counts where a blank follows: 3.5 and a.b stay whole
+    r"[.!?…؟۔।]+[\"'”’»)\]]*(?=\s)"  # a stop counts where a blank follows: 3.5 and a.b stay whole
     r"|[。！？]+[」』）]*"  # these end a sentence with no blank
     r"|[\r\n]+"
 )

@@ -1,6 +1,6 @@
 """Replies, likes, shares: one node per interaction, with its kind, time, numbers and text."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -11,18 +11,18 @@ from pydantic import PositiveInt
 from graphfuse.core.columns import as_texts
 from graphfuse.core.errors import InputError
 from graphfuse.core.sockets import Modality
-from graphfuse.core.tables import FloatArray, Manifest, NodeTable, State
-from graphfuse.modalities._columns import Columns, ColumnSettings, require_columns
+from graphfuse.core.tables import FloatArray, Manifest, NodeTable, Rejection, State
+from graphfuse.modalities._columns import Columns, ColumnSettings, file_rows, require_columns
 from graphfuse.modalities._encoding import build_text_encoder, encode_texts
 from graphfuse.modalities._linked import POSITION, interactions_of
-from graphfuse.modalities._settings import checked_encoder
+from graphfuse.modalities._settings import checked_encoder, too_long
 
 DELAY = "seconds since the sample"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interaction(ColumnSettings, Modality):
-    """One `interaction` node per row of the linked interactions, ordered by time, then id.
+    """One `interaction` node per row of the linked interactions, ordered by time; at one time, as the table has them.
 
     Features: kind (one-hot), time since the sample (0 where either time is unknown), the given columns, and the vector of the
     text column (zeros where there is no text: the node is there all the same).
@@ -69,7 +69,9 @@ class Interaction(ColumnSettings, Modality):
         frame = self._frame(chunk)
         x, rejections = self._columns.features(frame, state)
         if self.text is not None:
-            x = np.concatenate([x, self._text_vectors(frame[self.text])], axis=1)
+            texts = as_texts(frame[self.text]).values.tolist()
+            x = np.concatenate([x, self._text_vectors(texts)], axis=1)
+            rejections += tuple(self._too_long(frame, texts))
         return NodeTable(
             node_type=self.node_type,
             sample=frame[POSITION].to_numpy(dtype=np.int64),
@@ -90,9 +92,9 @@ class Interaction(ColumnSettings, Modality):
         frame[DELAY] = frame["time"] - started[frame[POSITION].to_numpy()]
         return frame
 
-    def _text_vectors(self, cells: pd.Series) -> FloatArray:
+    def _text_vectors(self, whole: list[str]) -> FloatArray:
         """Return the vector of each text as a whole, zeros where there is none.  [num_rows, channels]."""
-        texts = [text[: self.max_characters] for text in as_texts(cells).values]
+        texts = [text[: self.max_characters] for text in whole]
         used = [row for row, text in enumerate(texts) if text.strip()]
         encoder = build_text_encoder(self.encoder)
         arrays = encode_texts(encoder, [texts[row] for row in used], [np.array([[0, len(texts[row])]]) for row in used])
@@ -100,6 +102,20 @@ class Interaction(ColumnSettings, Modality):
         if used:
             vectors[used] = np.concatenate(arrays)
         return vectors
+
+    def _too_long(self, frame: pd.DataFrame, texts: list[str]) -> Iterator[Rejection]:
+        """Yield a rejection per text of which only the beginning is used."""
+        rows, ids = file_rows(frame, "interactions"), frame["interaction_id"].tolist()
+        for row, key, text in zip(rows, ids, texts, strict=True):
+            if len(text) > self.max_characters:
+                yield Rejection(
+                    table="interactions",
+                    row=row,
+                    key=key,
+                    column=self.text or "",
+                    reason="text_too_long",
+                    detail=too_long(text, self.max_characters),
+                )
 
     @property
     def _columns(self) -> Columns:

@@ -13,7 +13,7 @@ from graphfuse.core.sockets import Modality
 from graphfuse.core.tables import IntArray, Manifest, NodeTable, Rejection, State
 from graphfuse.modalities._columns import require_columns
 from graphfuse.modalities._encoding import build_text_encoder, encode_texts
-from graphfuse.modalities._settings import checked_encoder
+from graphfuse.modalities._settings import checked_encoder, too_long
 from graphfuse.modalities._spans import Unit, cut
 from graphfuse.modalities._standard import fit_standard, standardised
 
@@ -104,9 +104,7 @@ class Text(Modality):
             sample, column = divmod(item, len(self.columns))
             detail = None
             if len(text) > self.max_characters:
-                detail = (
-                    f"A text may hold {self.max_characters:,} characters (got {len(text):,}); the rest was left out. Raise max_characters."
-                )
+                detail = too_long(text, self.max_characters)
             elif len(part) > self.max_spans:
                 detail = f"A text may hold {self.max_spans:,} spans (got {len(part):,}); the rest was left out. Raise max_spans."
             if detail:

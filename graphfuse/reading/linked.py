@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 
 from graphfuse.core.columns import as_texts, as_times
-from graphfuse.core.tables import Rejection
+from graphfuse.core.tables import CANONICAL, FILE_ROW, Rejection
 from graphfuse.reading.canonical import set_aside
 from graphfuse.reading.raw_table import RawTable
 from graphfuse.reading.rejecting import as_ids, missing_columns, reject
-from graphfuse.reading.settings import CANONICAL, Interactions, Join, Users
+from graphfuse.reading.settings import Interactions, Join, Users
 
 UsersTable = tuple[Users, RawTable]
 InteractionsTable = tuple[Interactions, RawTable]
@@ -53,7 +53,7 @@ def link_tables(
         rejections += problems
         if users is not None:
             rejections += reject_unknown_users(replies, "interactions", replies["interaction_id"], linked["users"])
-        linked["interactions"] = replies.reset_index(drop=True)
+        linked["interactions"] = _numbered(replies)
     return linked, rejections
 
 
@@ -69,7 +69,12 @@ def link_users(raw: RawTable, settings: Users) -> tuple[pd.DataFrame, list[Rejec
     rejections += reject(again, "users", ids, ids, column=settings.user_id, reason="duplicate_id", detail=rule)
     kept = ~(empty | again)
     frame = set_aside(raw.frame, {"user_id": (settings.user_id,)}).assign(user_id=ids)
-    return frame[kept].reset_index(drop=True), rejections
+    return _numbered(frame[kept]), rejections
+
+
+def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return rows numbered from 0, with the numbers that they had in their file."""
+    return frame.assign(**{FILE_ROW: frame.index}).reset_index(drop=True)
 
 
 def link_interactions(
@@ -91,7 +96,7 @@ def link_interactions(
     for name in ("user_id", "reply_to"):
         canonical.setdefault(name, empty_text)
     canonical["kind"] = as_texts(cells[settings.kind]).values.str.strip() if settings.kind else empty_text
-    frame = set_aside(cells, {name: (sources.get(name, ""),) for name in CANONICAL}).assign(**canonical)
+    frame = set_aside(cells, {name: (sources.get(name, ""),) for name in CANONICAL["interactions"]}).assign(**canonical)
     rejections = [*raw.rejections]
     kept = _keep(frame, settings, sample_ids, strangers, rejections)
     frame = frame[kept]
@@ -136,11 +141,12 @@ def read_times(frame: pd.DataFrame, column: str, table: str, keys: pd.Series, re
 def _replies(frame: pd.DataFrame, settings: Interactions, rejections: list[Rejection]) -> pd.Series:
     """Return the answered interaction of the same sample; "" where the sample itself is answered.
 
-    A reply to something unknown hangs on the sample, as it belongs to it in any case.
+    An id that both have is the interaction's. A reply to something unknown hangs on the sample, as it belongs to it in any case.
     """
-    answered = frame["reply_to"].mask(frame["reply_to"] == frame["sample_id"], "")
-    owner = pd.Series(frame["sample_id"].to_numpy(), index=frame["interaction_id"].to_numpy())
-    found = (answered.map(owner) == frame["sample_id"]) & (answered != frame["interaction_id"])
+    answered, sample = frame["reply_to"], frame["sample_id"]
+    owner = pd.Series(sample.to_numpy(), index=frame["interaction_id"].to_numpy())
+    found = (answered.map(owner) == sample) & (answered != frame["interaction_id"])
+    answered = answered.mask((answered == sample) & ~found, "")
     unknown = ((answered != "") & ~found).to_numpy(dtype=bool)
     rule = "A reply must answer another interaction of the same sample (got {value}); it now counts as an answer to the sample."
     rejections += reject(

@@ -83,9 +83,10 @@ def _ids(frame: pd.DataFrame, column: str | None) -> list[str]:
 
 
 def _chosen(name: str, settings: Any, given: Rows | None, kept: "_Keyed | None", keys: Callable[[], list[str]]) -> Any:
-    """Return settings and table: the rows given, else those on disk that some keys name, else None."""
+    """Return settings and table: the rows given, else those on disk that some keys name; None where there are none."""
     if given is not None and settings is None:
         raise InputError(f"The run was trained without a table of {name}, so that none can be given. Leave it out.")
     if given is not None:
-        return settings, table_of_rows(given, name)
+        table = table_of_rows(given, name)
+        return (settings, table) if len(table.frame) else None  # an empty list names no columns
     return None if kept is None else (settings, kept.of(keys()))

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from graphfuse.core.tables import CANONICAL
+
 Format = Literal["csv", "tsv", "tsv-unquoted", "jsonl", "parquet"]
 Paths = str | tuple[str, ...]
 """One file, or several with the same columns that are read one below the other."""
@@ -73,10 +75,6 @@ class Users(_Part):
     format: Format | None = None
 
 
-CANONICAL = ("interaction_id", "sample_id", "user_id", "kind", "time", "reply_to")
-"""Columns of interactions with a meaning of their own; a setting of the same name says what each is read from."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Interactions(_Part):
     """The table of replies, likes, shares: one row each, belonging to one sample."""
@@ -95,7 +93,7 @@ class Interactions(_Part):
 
     def columns(self) -> dict[str, str]:
         """Return the column that each canonical column is read from, where there is one."""
-        return {name: getattr(self, name) for name in CANONICAL if getattr(self, name) is not None}
+        return {name: getattr(self, name) for name in CANONICAL["interactions"] if getattr(self, name) is not None}
 
 
 @dataclass(frozen=True, kw_only=True)

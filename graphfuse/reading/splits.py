@@ -1,6 +1,8 @@
 """Rows -> train, validation and test, by seed and id only: the order of the rows does not matter."""
 
 import hashlib
+import itertools
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +11,7 @@ import pandas as pd
 from graphfuse.core.columns import as_texts
 from graphfuse.core.errors import InputError
 from graphfuse.core.ragged import places
-from graphfuse.core.tables import Rejection
+from graphfuse.core.tables import IntArray, Rejection
 from graphfuse.reading.rejecting import reject
 from graphfuse.reading.settings import SPLIT_WORDS, Split, split_of
 
@@ -156,20 +158,35 @@ def _fill(left: list[tuple[str, int]], quota: float, must_stay: int) -> list[str
 def _by_time(samples: pd.DataFrame, shares: dict[str, float]) -> Labels:
     """Cut at moments: all of test is later than all of validation, and that later than train; no time is no split.
 
-    Rows of one moment stay together, and the earliest moment stays in train.
+    Rows of one moment stay together, and the earliest moment stays in train. Of the cuts nearby, those are taken that bring all splits
+    nearest to their shares. Where there are too few moments, the latest split has them first.
     """
     times = samples["time"].to_numpy(dtype=np.float64)
-    known = np.sort(times[~np.isnan(times)])
     labels = np.where(np.isnan(times), "", "train").astype(object)
-    end = np.inf
-    rest = len(known)
-    for split, share in shares.items():
-        rest = max(rest - int(share * len(known) + 0.5), 1)
-        earlier = known[known < end]
-        if len(earlier) == 0 or earlier[0] == earlier[-1]:
-            break
-        start = min(known[min(rest, len(known) - 1)], earlier[-1])
-        start = start if start > earlier[0] else earlier[earlier > earlier[0]][0]
-        labels[(times >= start) & (times < end)] = split
-        end = start
+    moments, counts = np.unique(times[~np.isnan(times)], return_counts=True)
+    names = list(shares)[: max(len(moments) - 1, 0)]
+    for name, start, end in zip(names, *_cuts(counts, [shares[name] for name in names]), strict=True):
+        labels[(times >= moments[start]) & (times <= moments[end - 1])] = name
     return labels
+
+
+def _cuts(counts: IntArray, shares: Sequence[float]) -> tuple[list[int], list[int]]:
+    """Return the first moment of each split and the one after its last, the latest split first; at least one moment is left for train.
+
+    Args:
+        counts: Rows of each moment, of which there are more than splits.  [num_moments]
+        shares: Share of each split.
+    """
+    before = np.append(0, np.cumsum(counts))  # rows before each moment
+    wanted = np.array([*shares, 1 - sum(shares)]) * before[-1]
+    near = []
+    for rows in before[-1] - np.cumsum(wanted[:-1]):
+        place = int(np.searchsorted(before, rows))
+        near.append(range(max(1, place - len(wanted)), min(len(counts), place + len(wanted))))
+
+    def missed(starts: Iterable[int]) -> float:
+        sizes = -np.diff(before[[len(counts), *starts, 0]])
+        return float(np.abs(sizes - wanted).sum()) if (sizes > 0).all() else np.inf
+
+    starts = list(min(itertools.product(*near), key=missed))
+    return starts, [len(counts), *starts][:-1]

@@ -56,6 +56,12 @@ def test_shared_content_is_counted_once_over_all_chunks_and_only_between_train_a
     assert shared_contents(tables, ["text_span", "image_region", "user", "sample"]) == {"text_span": 1, "image_region": 0, "user": 2}
 
 
+def test_users_without_an_id_are_nobody_in_common():
+    users = content_table(pd.Series(["train", "test", "test"], dtype="str"), {"user": people([0, 1, 2], ["", "", "bob"])})
+    assert shared_contents([users], ["user"]) == {"user": 0}
+    assert len(users) == 1
+
+
 @pytest.mark.parametrize("nodes", [{}, {"text_span": spans()}, {"text_span": spans([], [])}])
 def test_chunks_without_content_have_an_empty_table_of_the_same_types(nodes):
     table = content_table(pd.Series(["train"] * 2, dtype="str"), nodes)

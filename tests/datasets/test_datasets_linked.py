@@ -7,6 +7,7 @@ import pytest
 
 from graphfuse.core.build import build
 from graphfuse.core.errors import InputError
+from graphfuse.core.tables import FILE_ROW
 
 POSTS = "id,who,text\np1,u1,a\np2,u2,b\np3,,c\np4,u9,d\n"
 USERS = "name,fans\nu1,10\nu2,20\n,5\nu1,30\n"
@@ -88,6 +89,19 @@ def test_a_reply_answers_an_interaction_of_its_own_sample_or_the_sample(tmp_path
         (5, "r6", "unknown_reply"),
     ]
     assert not any(rejection.dropped for rejection in result.rejections)
+
+
+def test_linked_rows_keep_their_place_in_the_file(tmp_path):
+    result = manifest(tmp_path, users=USERS_SETTINGS, interactions=REPLIES_SETTINGS)
+    assert result.linked["users"][FILE_ROW].tolist() == [0, 1]
+    assert result.linked["interactions"][FILE_ROW].tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_an_id_that_sample_and_interaction_share_is_answered_as_the_interaction(tmp_path):
+    (tmp_path / "replies.csv").write_text("rid,post,by,what,when,parent\np1,p1,u1,a,1,p1\nr2,p1,u2,a,2,p1\nr3,p2,u2,a,2,p2\n")
+    result = manifest(tmp_path, interactions=REPLIES_SETTINGS)
+    assert result.linked["interactions"]["reply_to"].tolist() == ["", "p1", ""]
+    assert reasons(result, "interactions") == []
 
 
 def test_users_of_interactions_are_looked_up_too(tmp_path):

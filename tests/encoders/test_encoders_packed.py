@@ -44,6 +44,8 @@ def test_a_pack_is_filled_with_the_longest_that_still_fit():
         BertConfig(**SMALL),
         RobertaConfig(**SMALL, pad_token_id=1),
         DistilBertConfig(vocab_size=50, dim=12, n_layers=2, n_heads=2, hidden_dim=16),
+        DistilBertConfig(vocab_size=50, dim=12, n_layers=2, n_heads=2, hidden_dim=16, max_position_embeddings=40),
+        BertConfig(**SMALL, max_position_embeddings=40),
         XLMRobertaConfig(**SMALL, pad_token_id=1),
         CamembertConfig(**SMALL, pad_token_id=1),
         ElectraConfig(**SMALL, embedding_size=6),

@@ -89,6 +89,12 @@ def test_boxes_may_be_fractions_or_pixels(folder):
     assert (table.x[0] == table.x[1]).all()
 
 
+def test_a_fraction_that_is_a_rounding_above_one_makes_no_pixels_of_the_others(folder):
+    rows = manifest(folder, pictures=[["left.png"]], boxes=["[[0.5, 0, 1.0000001, 1]]"])
+    table = modality(name="image", grid=None, boxes="boxes").nodes(rows, {})
+    assert table.units[["x0", "y0", "x1", "y1"]].to_numpy().tolist() == [[0.5, 0, 1, 1]]
+
+
 def test_boxes_may_be_given_per_picture(folder):
     rows = manifest(folder, pictures=[["left.png", "green.bmp"]], boxes=[[[[0, 0, 1, 1]], [[0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]]]])
     table = modality(name="image", grid=None, boxes="boxes").nodes(rows, {})

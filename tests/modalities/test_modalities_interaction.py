@@ -6,6 +6,7 @@ import pytest
 from modality_toys import manifest, modality, reasons
 
 from graphfuse.core.errors import InputError
+from graphfuse.core.tables import FILE_ROW
 
 
 def rows(**changes):
@@ -24,11 +25,25 @@ def rows(**changes):
     return manifest(time=[1.0, np.nan], linked={"interactions": replies.assign(**changes)})
 
 
-def test_they_are_ordered_by_sample_time_and_id_unknown_times_last():
+def test_they_are_ordered_by_sample_and_time_unknown_times_last():
     table = modality(name="interaction").nodes(rows(), modality(name="interaction").fit(rows()))
     assert table.sample.tolist() == [0, 0, 0, 1]
     assert table.units["interaction_id"].tolist() == ["i2", "i4", "i1", "i3"]
     assert list(table.units.columns) == ["interaction_id", "user_id", "reply_to", "kind", "time"]
+
+
+def test_at_one_time_the_order_is_that_of_the_table():
+    same = rows(interaction_id=["8", "9", "10", "11"], sample_id=["a"] * 4, time=[5.0] * 4, reply_to=[""] * 4)
+    interaction = modality(name="interaction")
+    assert interaction.nodes(same, interaction.fit(same)).units["interaction_id"].tolist() == ["8", "9", "10", "11"]
+
+
+def test_a_text_that_is_cut_is_counted_with_its_row():
+    interaction = modality(name="interaction", text="body", encoder={"name": "hashed_ngrams", "channels": 16}, max_characters=6)
+    long = rows(body=["", "Nice one.", "Nice.", ""], **{FILE_ROW: [3, 5, 7, 9]})
+    (rejection,) = [each for each in interaction.nodes(long, interaction.fit(long)).rejections if each.reason == "text_too_long"]
+    assert (rejection.table, rejection.row, rejection.key, rejection.column) == ("interactions", 5, "i1", "body")
+    assert rejection.detail == "A text may hold 6 characters (got 9); the rest was left out. Raise max_characters."
 
 
 def test_kind_is_one_hot_and_a_new_kind_is_other():

@@ -103,6 +103,7 @@ CORPUS = {
     "grey.jpg": (saved(Image.new("L", (8, 6), 90), "JPEG"), (90, 90, 90)),
     "bilevel.png": (saved(Image.new("1", (8, 6), 1), "PNG"), (255, 255, 255)),
     "deep.png": (saved(Image.fromarray(np.full((6, 8), 90 * 257, dtype=np.uint16)), "PNG"), (90, 90, 90)),
+    "dark_deep.png": (saved(Image.fromarray(np.full((6, 8), 255, dtype=np.uint16)), "PNG"), (1, 1, 1)),
     "grey_alpha.png": (saved(Image.new("LA", (8, 6), (90, 255)), "PNG"), (90, 90, 90)),
     "transparent.png": (saved(transparent("RGBA"), "PNG"), (255, 255, 255)),
     "transparent_grey.png": (saved(Image.new("LA", (8, 6), (0, 0)), "PNG"), (255, 255, 255)),

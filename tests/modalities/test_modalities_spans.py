@@ -34,6 +34,14 @@ def test_words_keep_addresses_mentions_topics_numbers_and_joined_emojis_whole():
     assert pieces(text, "word") == ["@ann", "don't", "miss", "https://t.co/x?y=1", "#sandy", "1,000", "well-known", "👩‍🚒🔥"]
 
 
+def test_flags_and_colours_of_skin_belong_to_their_emoji():
+    assert pieces("🇫🇷 🇩🇪🇫🇷 👍🏽!", "word") == ["🇫🇷", "🇩🇪", "🇫🇷", "👍🏽"]
+
+
+def test_stops_of_other_scripts_end_a_sentence():
+    assert pieces("هل تمطر؟ نعم. بارش ہے۔ वर्षा है। हाँ") == ["هل تمطر؟", "نعم.", "بارش ہے۔", "वर्षा है।", "हाँ"]
+
+
 def test_windows_overlap_and_the_last_reaches_the_last_word():
     assert pieces("a b c d e f", "window") == ["a b c", "c d e", "e f"]
     assert pieces("a b", "window") == ["a b"]

@@ -5,6 +5,7 @@ import pytest
 from modality_toys import manifest, modality, reasons
 
 from graphfuse.core.errors import InputError
+from graphfuse.core.tables import FILE_ROW
 
 
 @pytest.fixture
@@ -66,6 +67,16 @@ def test_a_cell_that_is_no_number_is_counted_with_its_user(posts):
     table = user.nodes(manifest(user_id=["dan"], linked={"users": posts.linked["users"]}), user.fit(posts))
     assert reasons(table) == [("dan", "not_a_number")]
     assert table.rejections[0].table == "users"
+
+
+def test_a_cell_is_counted_with_its_row_in_the_file_if_that_is_known(posts):
+    user = modality(name="user", numeric=["followers"])
+    users = posts.linked["users"]
+    chosen = manifest(user_id=["dan"], linked={"users": users})
+    assert [each.row for each in user.nodes(chosen, user.fit(posts)).rejections] == [-1]
+    numbered = manifest(user_id=["dan"], linked={"users": users.assign(**{FILE_ROW: range(70, 70 + len(users)), "source_row": "z"})})
+    (rejection,) = user.nodes(numbered, user.fit(posts)).rejections
+    assert rejection.row == 70 + users["user_id"].tolist().index("dan")
 
 
 def test_without_a_table_of_users_fitting_says_what_to_do_and_new_rows_have_none(posts):

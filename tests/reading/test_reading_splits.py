@@ -89,6 +89,19 @@ def test_a_split_by_time_is_in_order_and_one_moment_is_not_cut():
     assert counts(labels) == {"train": 140, "test": 40, "validation": 20}
 
 
+def test_of_few_moments_each_split_takes_those_that_bring_it_nearest_to_its_share():
+    times = np.repeat([1.0, 2.0, 3.0, 4.0], [5, 85, 4, 6])
+    frame = pd.DataFrame({"sample_id": pd.Series([f"s{i}" for i in range(100)], dtype="str"), "y": ["a", "b"] * 50, "time": times})
+    labels, _ = assign_splits(frame, Split(by="time", test=0.2, validation=0.1), "y", None)
+    assert counts(labels) == {"train": 90, "test": 6, "validation": 4}
+
+
+def test_a_moment_is_left_for_each_split_where_there_are_enough():
+    times = np.repeat([1.0, 2.0, 3.0], [20, 20, 160])
+    labels, _ = assign_splits(samples(time=times), Split(by="time", test=0.9, validation=0.05), "y", None)
+    assert counts(labels) == {"train": 20, "validation": 20, "test": 160}
+
+
 def test_the_earliest_moment_stays_in_train():
     for times in ([0, 0, 0, 1], [0, 1, 1, 1], [5, 5, 5, 5], [0, 0, 1, 2]):
         labels, _ = assign_splits(samples(4, time=np.array(times, dtype=float)), Split(by="time", test=0.5, validation=0.4), "y", None)
