@@ -22,6 +22,9 @@ USER_TRAITS = (*USER_NAMES, "followers", "follower", "friends", "folfriend", "ve
 GROUP_NAMES = ("group", "event", "story", "thread", "topic", "claim", "cluster", "conversation", "rumour", "rumor", "case")
 TIME_NAMES = ("time", "date", "created", "timestamp", "posted", "published", "at", "when", "epoch")
 
+FEWEST_GROUPS = 3
+"""Of which one can go to each of train, validation and test."""
+
 TaskName = Literal["classification", "multilabel", "regression"]
 
 
@@ -85,7 +88,7 @@ def target_columns(left: dict[str, Profile], table: str) -> list[str]:
     shown = ", ".join(f"'{name[:40]}' ({left[name].distinct:,} values)" for name in nearest) or "none"
     constant = next((f" '{name[:40]}' is always the same." for name in left if left[name].distinct == 1 and hinted(name, TARGET_NAMES)), "")
     raise InputError(
-        f"A target must be a column with 2 to 20 values that repeat, or one called label, target, class or rating "
+        f"A target must be a column with 2 to 20 values of three rows each, on the mean, or one called label, target, class or rating "
         f"({table} has none).{constant} Nearest are: {shown}. Add a column of labels, or write the experiment by hand with dataset.target."
     )
 
@@ -96,19 +99,26 @@ def _hint(name: str) -> str:
 
 def _can_be_target(facts: Profile) -> bool:
     """Return whether a column that is called a target can be one: classes, lists of labels, or numbers."""
-    return facts.distinct >= 2 and (facts.few_values or facts.is_number or facts.distinct * 3 <= facts.filled)
+    return facts.distinct >= 2 and (facts.is_number or facts.distinct * 2 <= facts.filled or _lists(facts))
 
 
 def task_of(facts: Profile) -> TaskName:
     """Return the task that the target's values call for."""
-    if facts.lists >= 0.5 or sum("," in value or "|" in value for value, _ in facts.top) > len(facts.top) / 4:
+    if _lists(facts):
         return "multilabel"
     return "regression" if facts.is_number and (facts.distinct > 20 or not facts.whole) else "classification"
 
 
+def _lists(facts: Profile) -> bool:
+    """Return whether the cells list several values."""
+    return facts.lists >= 0.5 or sum("," in value or "|" in value for value, _ in facts.top) > len(facts.top) / 4
+
+
 def group_columns(left: dict[str, Profile], cells: pd.DataFrame, content: list[str]) -> list[str]:
     """Return columns whose rows belong together: by name, or since rows with equal content always agree in them."""
-    repeated = [name for name, facts in left.items() if 2 <= facts.distinct < facts.filled and facts.words < 3 and not facts.is_fraction]
+    repeated = [
+        name for name, facts in left.items() if FEWEST_GROUPS <= facts.distinct < facts.filled and facts.words < 3 and not facts.is_fraction
+    ]
     named = [name for name in repeated if hinted(name, GROUP_NAMES) and not hinted(name, USER_NAMES)]
     proven = [name for name in repeated if left[name].is_repeated_key and name not in named and _binds(cells, name, content)]
     return named + proven

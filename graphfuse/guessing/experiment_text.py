@@ -9,12 +9,12 @@ from typing import Any
 
 from graphfuse.core.columns import MISSING_WORDS
 from graphfuse.core.errors import InputError
+from graphfuse.core.tables import CANONICAL
 from graphfuse.guessing.column_roles import Features
 from graphfuse.guessing.find_links import Neighbour
 from graphfuse.guessing.profile import Profile
 from graphfuse.guessing.table_roles import Roles, guess_roles
 from graphfuse.reading.canonical import free_name
-from graphfuse.reading.settings import CANONICAL
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 RESERVED = ("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf")
@@ -78,7 +78,7 @@ def _dataset(roles: Roles, folder: Path) -> Iterator[str]:
     if roles.time:
         yield _line(2, "time", roles.time, "cells that read as times")
     yield from _pictures(roles)
-    yield from _linked(roles)
+    yield from _linked(roles, folder)
     yield from _split(roles)
 
 
@@ -110,18 +110,18 @@ def _pictures(roles: Roles) -> Iterator[str]:
     yield f"  pictures: {{columns: [{columns}], separator: {_value(first.separator)}, folder: {_value(first.folder)}}}"
 
 
-def _linked(roles: Roles) -> Iterator[str]:
+def _linked(roles: Roles, folder: Path) -> Iterator[str]:
     if roles.users:
         table, key = roles.users
-        yield f"  users: {{path: {_value(table.path.name)}, user_id: {_value(key)}}}"
+        yield f"  users: {{path: {_value(_relative(table.path, folder))}, user_id: {_value(key)}}}"
     if roles.interactions:
         table, columns = roles.interactions
         yield f"  # {_inline(table.path.name)}: several rows per sample, linked by {_inline(columns['sample_id'])}"
         parts = ", ".join(f"{role}: {_value(column)}" for role, column in columns.items())
-        yield f"  interactions: {{path: {_value(table.path.name)}, {parts}}}"
+        yield f"  interactions: {{path: {_value(_relative(table.path, folder))}, {parts}}}"
     if roles.joins:
         yield "  # One row per sample each, under the same name of the key:"
-        parts = ", ".join(f"{{path: {_value(table.path.name)}, key: {_value(roles.sample_id)}}}" for table in roles.joins)
+        parts = ", ".join(f"{{path: {_value(_relative(table.path, folder))}, key: {_value(roles.sample_id)}}}" for table in roles.joins)
         yield f"  joins: [{parts}]"
     for table, again in roles.unjoined:
         yield f"  # {_inline(table.path.name)} has one row per sample, too. To join it, rename these columns in it, whose names are taken:"
@@ -180,7 +180,7 @@ def _is_measure(name: str, facts: Profile, used: set[str]) -> bool:
 
 def _once_read(name: str, table: Neighbour, columns: dict[str, str]) -> str:
     """Return what a column of the interactions is called once they are read, where its name is a role that another column has."""
-    return free_name(name, table.profiles) if name in CANONICAL and columns.get(name) != name else name
+    return free_name(name, table.profiles) if name in CANONICAL["interactions"] and columns.get(name) != name else name
 
 
 def _edges(roles: Roles) -> Iterator[str]:

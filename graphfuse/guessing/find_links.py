@@ -8,6 +8,7 @@ import pandas as pd
 
 from graphfuse.core.columns import as_texts
 from graphfuse.core.errors import InputError
+from graphfuse.guessing.column_roles import USER_NAMES
 from graphfuse.guessing.profile import Profile, hinted, profile
 from graphfuse.reading.raw_table import EXTENSIONS, read_table
 
@@ -91,16 +92,23 @@ def _is_unique(facts: Profile) -> bool:
     return facts.distinct == facts.filled == facts.rows
 
 
-def find_interactions(tables: Iterable[Neighbour], samples: set[str], users: set[str]) -> tuple[Neighbour, dict[str, str]] | None:
+def find_interactions(tables: Iterable[Neighbour], key: str, samples: set[str], users: set[str]) -> tuple[Neighbour, dict[str, str]] | None:
     """Return the table whose rows belong to samples, several to one, and come from users or at a time; with its columns by role.
 
     A table that has neither people nor times says something of the samples, but is no interaction.
+
+    Args:
+        tables: Tables beside the samples.
+        key: The samples' column of ids.
+        samples: These ids.
+        users: Ids of the samples' authors.
     """
     for table in tables:
-        shares = {name: table.share(name, samples) for name, facts in table.profiles.items() if not _is_unique(facts)}
-        column = max(shares, key=lambda name: shares[name], default="")
-        if not column or shares[column] < 0.8:
+        linked = [name for name, facts in table.profiles.items() if not _is_unique(facts) and table.share(name, samples) >= 0.8]
+        if not linked:
             continue
+        # small numbers, such as ratings and numbers of users, may all be ids of samples by accident
+        column = max(linked, key=lambda name: (name == key, not hinted(name, USER_NAMES), table.coverage(name, samples)))
         roles = {"sample_id": column} | _interaction_roles(table, column, samples, users)
         if "user_id" in roles or "time" in roles:
             return table, roles
@@ -117,7 +125,7 @@ def _interaction_roles(table: Neighbour, sample_id: str, samples: set[str], user
             continue
         if facts.times >= 0.9:
             role = "time"
-        elif users and table.share(name, users) >= 0.5:
+        elif table.share(name, users) >= 0.5 or (not users and facts.is_repeated_key and hinted(name, USER_NAMES)):
             role = "user_id"
         elif table.share(name, ids | samples) >= 0.9 and (hinted(name, REPLY_NAMES) or not facts.is_number):
             role = "reply_to"

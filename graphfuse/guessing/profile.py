@@ -32,7 +32,7 @@ class Profile:
     flags: float
     """Share of cells that say yes or no (`true`, `n`, `0` ...)."""
     times: float
-    """Share of cells that are dates or times; for plain numbers, that are seconds (or milliseconds ...) of the years 2000 to 2035."""
+    """Share of cells that are dates or times; for plain numbers, that are seconds (or milliseconds ...) of the years 1990 to 2035."""
     words: float
     """Mean number of words."""
     lists: float
@@ -112,7 +112,7 @@ def spread(cells: pd.Series) -> pd.Series:
 def _times(cells: pd.Series) -> float:
     times, numbers = as_times(cells).values, as_numbers(cells).values
     digits = ~np.isnan(numbers) & (cells.str.len().to_numpy() != 8)  # eight digits are a day
-    recent = (times > 946_684_800) & (times < 2_051_222_400)
+    recent = (times > 631_152_000) & (times < 2_051_222_400)
     return _share(~np.isnan(times) & (recent | ~digits))
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from graphfuse.core.columns import as_texts
 from graphfuse.core.errors import InputError
+from graphfuse.core.tables import CANONICAL
 from graphfuse.guessing.column_roles import (
     USER_NAMES,
     USER_TRAITS,
@@ -35,7 +36,7 @@ EVENT_PATTERN = "^([A-Za-z]+)"
 """First word of a picture's name, which often is the event that it shows (`sandy_fake_12` -> `sandy`)."""
 
 SINGLE_ROLES = ("sample_id", "user_id", "time", "group", "split")
-RESERVED = (*SINGLE_ROLES, "pictures", "sample_weight", "source_row")
+RESERVED = CANONICAL["samples"]
 """Names that mean something in every table: a column of another meaning needs another name."""
 
 
@@ -177,7 +178,10 @@ def _links(cells: pd.DataFrame, left: dict[str, Profile], beside: list[Neighbour
     users = find_users(beside, keys)
     user_id = _take(left, [users[2]] if users else user_columns(left))
     beside = [table for table in beside if users is None or table is not users[0]]
-    interactions = find_interactions(beside, ids, keys.get(user_id or "", set()))
+    interactions = find_interactions(beside, sample_id or "", ids, keys.get(user_id or "", set()))
+    if users is None and interactions is not None and "user_id" in interactions[1]:
+        table, column = interactions[0], interactions[1]["user_id"]
+        users = find_users([other for other in beside if other is not table], {column: set(table.cells[column]) - {""}})
     return {
         "joins": tuple(joins),
         "unjoined": tuple(unjoined),
@@ -189,9 +193,11 @@ def _links(cells: pd.DataFrame, left: dict[str, Profile], beside: list[Neighbour
 
 def _descriptions(cells: pd.DataFrame, own: dict[str, Profile], left: dict[str, Profile], roles: dict[str, Any]) -> dict[str, Any]:
     """Share out what is left: it describes the row or its author, unless it gives the answer away."""
-    giveaways = [name for name, facts in left.items() if gives_away(cells[name], facts, cells[roles["target"]])]
+    answers = cells[roles["target"]]
+    giveaways = [name for name, facts in left.items() if gives_away(cells[name], facts, answers)]
     joined = {name: (facts, table.path.stem) for table in roles["joins"] for name, facts in table.profiles.items() if name not in own}
-    free = {name: facts for name, facts in left.items() if name not in giveaways} | {name: facts for name, (facts, _) in joined.items()}
+    giveaways += [name for table in roles["joins"] for name in _given_away(table, roles["sample_id"], cells[roles["sample_id"]], answers)]
+    free = {name: facts for name, facts in (left | {name: facts for name, (facts, _) in joined.items()}).items() if name not in giveaways}
     traits: list[str] = []
     if roles["users"] is None and roles["user_id"] is not None:
         traits = [name for name in free if hinted(joined[name][1] if name in joined else name, USER_TRAITS)]
@@ -200,7 +206,9 @@ def _descriptions(cells: pd.DataFrame, own: dict[str, Profile], left: dict[str, 
     unused = [name for name in left if name not in (*of_user.all, *of_sample.all, *giveaways)]
     if roles["users"] is not None:
         table, key = roles["users"]
-        of_user = features_of(facts for name, facts in table.profiles.items() if name != key)
+        telling = _given_away(table, key, cells[roles["user_id"]], answers) if roles["user_id"] is not None else []
+        of_user = features_of(facts for name, facts in table.profiles.items() if name not in (key, *telling))
+        giveaways += telling
     return {
         "profiles": own | {name: facts for name, (facts, _) in joined.items()},
         "of_user": of_user,
@@ -208,6 +216,20 @@ def _descriptions(cells: pd.DataFrame, own: dict[str, Profile], left: dict[str, 
         "giveaways": tuple(giveaways),
         "unused": tuple(unused),
     }
+
+
+def _given_away(table: Neighbour, key: str, keys: pd.Series, answers: pd.Series) -> list[str]:
+    """Return the columns of a linked table that give the answer away.
+
+    Args:
+        table: With one row per key.
+        key: Its column of keys.
+        keys: The key of each sample.  [num_samples]
+        answers: The target of each sample.  [num_samples]
+    """
+    rows = table.cells.drop_duplicates(key).set_index(key)
+    of_samples = {str(name): keys.map(rows[name]).fillna("") for name in rows}
+    return [name for name, cells in of_samples.items() if gives_away(cells, profile(cells), answers)]
 
 
 def _leaks(cells: pd.DataFrame, roles: dict[str, Any]) -> dict[str, Any]:

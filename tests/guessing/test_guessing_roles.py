@@ -272,3 +272,74 @@ def test_rows_without_a_column_of_ids_are_numbered(tmp_path):
     pd.read_csv(path).drop(columns="post").to_csv(path, index=False)
     assert settings(path)["dataset"]["sample_id"] is None
     assert len(read(path)) == 60
+
+
+def ratings(folder, **columns):
+    """Write ratings of items p0 to p59 by people 0 to 39, whose numbers are among those of the items; then what was changed."""
+    rows = 600
+    frame = pd.DataFrame(
+        {
+            "user_id": [k * 7 % 40 for k in range(rows)],
+            "item_id": [k % 60 for k in range(rows)],
+            "rating": cycle([5, 3, 4], rows),
+            "when": [881_250_949 + 60 * k for k in range(rows)],
+        }
+    ).assign(**columns)
+    frame.to_csv(folder / "ratings.csv", index=False)
+
+
+@pytest.mark.parametrize("name", ["item_id", "film"])
+def test_ratings_hang_on_the_items_and_not_on_people_of_the_same_numbers(tmp_path, name):
+    frame = pd.read_csv(table(tmp_path, label=cycle(["a", "b"])))
+    frame.assign(post=range(60)).rename(columns={"post": "item_id"}).to_csv(tmp_path / "table.csv", index=False)
+    ratings(tmp_path)
+    if name != "item_id":
+        pd.read_csv(tmp_path / "ratings.csv").rename(columns={"item_id": name}).to_csv(tmp_path / "ratings.csv", index=False)
+    pd.DataFrame({"person": range(40), "age": range(20, 60)}).to_csv(tmp_path / "people.csv", index=False)
+    roles = guess_roles(tmp_path / "table.csv")
+    assert roles.interactions is not None
+    assert roles.interactions[1] == {"sample_id": name, "user_id": "user_id", "time": "when"}
+    assert roles.users is not None
+    assert (roles.users[0].path.name, roles.users[1], roles.user_id) == ("people.csv", "person", None)
+    assert len(read(tmp_path / "table.csv").linked["interactions"]) == 600
+
+
+def test_columns_of_joined_tables_that_spell_the_answer_are_left_out(tmp_path):
+    path = table(tmp_path, label=cycle(["a", "b"]))
+    extra = {"post": [f"p{k}" for k in range(59, -1, -1)], "decision": cycle(["bad", "ok"]), "views": range(60)}
+    pd.DataFrame(extra).to_csv(tmp_path / "extra.csv", index=False)
+    roles = guess_roles(path)
+    assert roles.giveaways == ("decision",)
+    assert roles.of_sample.all == ("views",)
+
+
+def test_columns_of_users_that_spell_the_answer_are_left_out(tmp_path):
+    path = table(tmp_path, author=cycle([f"anna{k}" for k in range(12)]), label=cycle(["a", "b"]))
+    people = {"name": [f"anna{k}" for k in range(12)], "status": cycle(["good", "barred"], 12), "age": cycle([30, 31, 32, 33, 34], 12)}
+    pd.DataFrame(people).to_csv(tmp_path / "people.csv", index=False)
+    roles = guess_roles(path)
+    assert roles.giveaways == ("status",)
+    assert roles.of_user.all == ("age",)
+
+
+def test_linked_tables_are_named_from_where_the_experiment_lies(tmp_path):
+    (tmp_path / "data").mkdir()
+    path = table(tmp_path / "data", author=cycle([f"anna{k}" for k in range(12)]), label=cycle(["a", "b"]))
+    pd.DataFrame({"name": [f"anna{k}" for k in range(12)], "age": range(12)}).to_csv(tmp_path / "data" / "people.csv", index=False)
+    dataset = parse_yaml(guess_experiment(path, tmp_path), "x")["dataset"]
+    assert dataset["users"]["path"] == "data/people.csv"
+
+
+def test_two_groups_are_too_few_to_split_by(tmp_path):
+    path = table(tmp_path, group=cycle(["control", "treatment"]), label=cycle(["a", "b", "b", "a", "a"]))
+    roles = guess_roles(path)
+    assert roles.group is None
+    assert len(read(path)) == 60
+
+
+@pytest.mark.parametrize("join", [json.dumps, "|".join])
+def test_lists_of_labels_are_a_target_however_many_combinations_there_are(tmp_path, join):
+    words = [f"tag{k}" for k in range(10)]
+    values = [join([words[k % 10], words[k * 3 % 10], words[k // 7 % 10]]) for k in range(60)]
+    roles = guess_roles(table(tmp_path, tags=values))
+    assert (roles.target, roles.task) == ("tags", "multilabel")
