@@ -169,7 +169,7 @@ def compare(
     from graphfuse.conversion.inputs import check_trainable
     from graphfuse.store.graph_store import open_store
 
-    given = [f"compare.{name}={json.dumps(value)}" for name, value in asked.items() if value is not None]
+    given = [f"compare.{name}={json.dumps(value, ensure_ascii=False)}" for name, value in asked.items() if value is not None]
     loaded = as_experiment(experiment, [*overrides, *given], allowed)
     opened = open_store(store)
     check_trainable(loaded.to_json(), opened.recipe)

@@ -141,6 +141,22 @@ def test_overrides_that_do_not_fit_are_all_named(tmp_path: Path) -> None:
     ]
 
 
+def test_only_settings_are_offered(tmp_path: Path) -> None:
+    text = """
+dataset: {name: table, path: posts.csv}
+modalities: [{name: text, column: text, node_type: x}]
+task: {name: classification}
+model: {name: concat, stage: early}
+convert: {xyz: 1}
+"""
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(write(tmp_path, text))
+    found = str(caught.value)
+    assert "convert.xyz: is not a setting here. Known names: dtype, fit_samples, shard_size." in found
+    assert "'node_type'" not in found
+    assert "'stage'" not in found
+
+
 def test_every_error_comes_at_once_with_its_path_and_the_nearest_name(tmp_path: Path) -> None:
     text = """
 dataset: {name: tabel, path: posts.csv}

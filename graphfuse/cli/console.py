@@ -5,7 +5,8 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from inspect import Parameter, Signature, signature
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -98,10 +99,11 @@ def perform(
         _show_traceback()
         _fail("E_BUG", f"This is a bug in graphfuse, not in your data ({type(error).__name__}). Please report the lines above.", as_json)
         raise typer.Exit(1) from None
-    for line in lines:
-        say(line)
-    if as_json:
-        typer.echo(json.dumps(_finite(figures), ensure_ascii=False, allow_nan=False, default=str))
+    with _whoever_reads():
+        for line in lines:
+            say(line)
+        if as_json:
+            typer.echo(json.dumps(_finite(figures), ensure_ascii=False, allow_nan=False, default=str))
 
 
 class Reporter:
@@ -194,7 +196,17 @@ def _fail(code: str, message: str, as_json: bool) -> None:
     for line in (f"graphfuse: {first}", *others):
         say(line, err=True)
     if as_json:
-        typer.echo(json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False))
+        with _whoever_reads():
+            typer.echo(json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False))
+
+
+@contextmanager
+def _whoever_reads() -> Iterator[None]:
+    """Write to standard output, or to nobody: `graphfuse list | head` reads no further, which changes no exit status."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
 
 
 def _finite(value: Any) -> Any:

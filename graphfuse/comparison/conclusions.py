@@ -52,10 +52,12 @@ def _about_the_best(comparison: Mapping[str, Any]) -> Iterator[str]:
     # what learned from validation rows too is taken only where there is nothing else
     best = min(models, key=lambda row: row["learned_from_validation"], default=None)
     if best is None:
+        if any(row["kind"] == "model" and row["seeds"] for row in comparison["rows"]):
+            yield f"The test rows give no {metric}: they may be of one class, or have no targets. Choose another metric in task.select_by."
         return
     where = "on validation rows"
     if metric not in best["validation"]:
-        lack = f"the validation rows give no {metric}" if best["validation"] else "there are no validation rows"
+        lack = f"the validation rows give no {metric}" if best["validation"] else "there are no validation rows with a target"
         where = f"on test rows ({lack}, so this flatters it)"
     if best["learned_from_validation"]:
         where += " (which it learned from too, so this flatters it)"

@@ -27,9 +27,10 @@ from graphfuse.training.summary import interval
 
 ACTIVITY = "author_activity"
 """Group that is no column: how many rows of the data set the row's author has."""
-UNKNOWN, OTHERS = "unknown", "others"
+UNKNOWN, OTHERS = "(empty)", "(others)"
+"""Groups that are no value; in brackets, since `unknown` and `others` may be values."""
 MOST_GROUPS = 20
-"""Groups that are told apart; smaller ones are `others`."""
+"""Groups that are told apart; smaller ones are `(others)`."""
 FEW_NUMBERS = 10
 """Different numbers up to which each is a group of its own (a class, a flag); more are cut at quartiles."""
 
@@ -64,8 +65,8 @@ def read_groups(
 def name_groups(values: pd.Series, split: pd.Series) -> pd.Series:
     """Return the group of each sample: the value itself, or, where there are many numbers or times, between which quartiles it lies.
 
-    Quartiles are those of the train rows. Where there are many texts, those that are rare among the test rows are `others`; an empty
-    cell is `unknown`.
+    Quartiles are those of the train rows. Where there are many texts, those that are rare among the test rows are `(others)`; an empty
+    cell is `(empty)`.
 
     Args:
         values: Cells as they were read.  [num_samples]
@@ -161,6 +162,7 @@ def _day(seconds: float) -> str:
     return pd.Timestamp(seconds, unit="s").date().isoformat()
 
 
-def _order(group: str) -> tuple[bool, str]:
-    """Return a key: groups by name, those that are no value last."""
-    return group in (UNKNOWN, OTHERS), group
+def _order(group: str) -> tuple[bool, float, str]:
+    """Return a key: numbers in their order, then other groups by name, those that are no value last."""
+    number = as_numbers(pd.Series([group], dtype="str")).values[0]
+    return group in (UNKNOWN, OTHERS), np.inf if np.isnan(number) else number, group

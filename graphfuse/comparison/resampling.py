@@ -15,6 +15,7 @@ from torch import Tensor
 
 from graphfuse.core.schema import TargetSchema
 from graphfuse.core.sockets import Task
+from graphfuse.tasks._metrics import class_scores
 
 Array = npt.NDArray[np.float64]
 Resampled = Callable[[Array], Array]
@@ -58,7 +59,7 @@ def _classification(task: Any, name: str, logits: Tensor, y: Tensor, target: Tar
     predicted = (log_probability.exp().numpy().argmax(axis=1)[:, None] == classes) & known[:, None]
     if name in RANKINGS:
         columns = [1] if len(target.classes) == 2 else list(classes)
-        score = np.where(known[:, None], log_probability.exp().numpy(), np.nan)
+        score = np.where(known[:, None], class_scores(logits), np.nan)
         return _ranking(RANKINGS[name], truth[:, columns], score[:, columns])
     if name == "log_loss":
         loss = -log_probability.gather(1, y.clamp(min=0)[:, None])[:, 0].numpy()
@@ -75,9 +76,11 @@ def _multilabel(task: Any, name: str, logits: Tensor, y: Tensor, target: TargetS
     known, probability = ~np.isnan(y.numpy()), logits.sigmoid().numpy()
     truth, predicted = (y.numpy() == 1) & known, (probability >= task.threshold) & known
     if name in RANKINGS:
-        return _ranking(RANKINGS[name], truth, np.where(known, probability, np.nan))
+        return _ranking(RANKINGS[name], truth, np.where(known, logits.numpy(), np.nan))
     shapes: dict[str, Callable[..., Array]] = {
-        "micro_f1": lambda rows, true, said, right: _ratio(2 * right.sum(axis=0), true.sum(axis=0) + said.sum(axis=0), empty=0.0),
+        "micro_f1": lambda rows, true, said, right: np.where(
+            rows.any(axis=0), _ratio(2 * right.sum(axis=0), true.sum(axis=0) + said.sum(axis=0), empty=0.0), np.nan
+        ),
         "macro_f1": lambda rows, true, said, right: _mean(np.where(rows > 0, _ratio(2 * right, true + said, empty=0.0), np.nan)),
         "hamming": lambda rows, true, said, right: _ratio((true + said - 2 * right).sum(axis=0), rows.sum(axis=0)),
     }

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ def check(cls: type[Any], settings: Mapping[str, Any], path: str) -> Any:
     """Return `cls(**settings)` with every value checked and converted to its field's type."""
     from pydantic import ValidationError
 
-    adapter, fields = _adapter(cls), list(cls.__dataclass_fields__)  # type: ignore[arg-type]  # a class is hashable
+    adapter = _adapter(cls)  # type: ignore[arg-type]  # a class is hashable
     try:
         return adapter.validate_python(dict(settings))
     except ValidationError as error:
@@ -51,7 +52,7 @@ def check(cls: type[Any], settings: Mapping[str, Any], path: str) -> Any:
                 adapter.validate_python({name: value for name, value in settings.items() if name not in wrong})
             except ValidationError as further:
                 problems += [problem for problem in further.errors() if _parts(problem)]
-        raise ConfigError(list(_sentences(problems, path, fields))) from error
+        raise ConfigError(list(_sentences(problems, path, [field.name for field in fields(cls)]))) from error
 
 
 @cache

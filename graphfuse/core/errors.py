@@ -64,10 +64,17 @@ class MissingDependencyError(GraphfuseError):
         super().__init__(f'{what} needs the package {package}. Run: pip install "graphfuse[{extra}]"')
 
 
+MOST_NAMES = 60
+"""Names that a message lists: as many as there are methods, and no thousand ids."""
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return a sentence that offers the nearest known name, or all of them."""
+    """Return a sentence that offers the nearest known name, or all of them if they are few."""
     known = sorted(known)
     nearest = get_close_matches(name, known, n=1, cutoff=0.6)
     if nearest:
         return f"Did you mean '{nearest[0]}'?"
-    return f"Known names: {', '.join(known)}." if known else "There are none."
+    if not known:
+        return "There are none."
+    more = f" and {len(known) - MOST_NAMES:,} more" if len(known) > MOST_NAMES else ""
+    return f"Known names: {', '.join(known[:MOST_NAMES])}{more}."

@@ -1,7 +1,7 @@
 """Curves of a comparison as numbers: skill under damage, and confidence against what is true."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,11 +55,14 @@ class Reliability:
     """(x, y, radius, words)."""
 
 
-def curve_panels(curves: Sequence[Mapping[str, Any]], width: float, height: float, label: Callable[[float], str]) -> tuple[CurvePanel, ...]:
+def curve_panels(
+    curves: Sequence[Mapping[str, Any]], names: Sequence[str], width: float, height: float, label: Callable[[float], str]
+) -> tuple[CurvePanel, ...]:
     """Return one panel per modality and kind of damage, all on one scale.
 
     Args:
         curves: As in `comparison.json`: name, modality, where, rates, mean, low, high, area.
+        names: Methods in the order in which they are given colours, for as long as there are some.
         width: Of a plot, in pixels.
         height: Of a plot, in pixels.
         label: A rate -> its words.
@@ -83,7 +86,7 @@ def curve_panels(curves: Sequence[Mapping[str, Any]], width: float, height: floa
         return WHERE.index(where) if where in WHERE else len(WHERE), where
 
     modalities = list(dict.fromkeys(str(curve.get("modality", "")) for curve in curves))
-    colours = _colours(curves)
+    colours = {name: place if place < COLOURED else -1 for place, name in enumerate(names)}
     panels: dict[tuple[str, str], list[Line]] = {}
     for curve in curves:
         place = str(curve.get("modality", "")), str(curve.get("where", ""))
@@ -110,7 +113,7 @@ def reliabilities(found: Sequence[Mapping[str, Any]], size: float) -> tuple[Reli
                 float(place["confidence"]) * size,
                 size - float(place["accuracy"]) * size,
                 2.0 + 4.0 * math.sqrt(float(place.get("count", 0)) / most),
-                f"{float(place['confidence']):.0%} sure, {float(place['accuracy']):.0%} right, {int(place.get('count', 0)):,} rows",
+                f"{float(place['confidence']):.0%} sure, {float(place['accuracy']):.0%} right, {int(place.get('count', 0)):,} predictions",
             )
             for place in item.get("bins", ())
             if number(place.get("confidence")) is not None and number(place.get("accuracy")) is not None and place.get("count", 1)
@@ -131,15 +134,6 @@ def _points(curve: Mapping[str, Any]) -> list[tuple[float, float, float, float]]
             below, above = number(low), number(high)
             points.append((place, value, value if below is None else below, value if above is None else above))
     return sorted(points)
-
-
-def _colours(curves: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Return each method's colour, the same in all panels; those with the largest areas have one."""
-    areas: dict[str, list[float]] = {}
-    for curve in curves:
-        areas.setdefault(str(curve["name"]), []).append(number(curve.get("area")) or -math.inf)
-    order = sorted(areas, key=lambda name: (-sum(areas[name]) / len(areas[name]), name))
-    return {name: place if place < COLOURED else -1 for place, name in enumerate(order)}
 
 
 def _line(

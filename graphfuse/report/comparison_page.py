@@ -75,12 +75,14 @@ def render_comparison(comparison: Mapping[str, Any]) -> str:
 def _parts(comparison: Mapping[str, Any], ladder: Ladder) -> dict[str, Any]:
     """Return what each section beside the ladder draws; empty where the section is left out."""
     curves = {kind: (comparison.get(kind) or {}).get("curves") or () for kind in ("missing", "noise")}
+    drawn = {str(curve["name"]) for kind in curves.values() for curve in kind}
+    names = [row.name for row in sorted(ladder.rows, key=ladder.rank) if row.name in drawn]  # a method has its colour in all sections
     return {
         "failures": failures_of(ladder.rows),
         "cost": _cost_plots(ladder),
         "controls": control_tables(comparison.get("controls") or (), BAR),
-        "missing": curve_panels(curves["missing"], *CURVES, comparison_words.rate_words),
-        "noise": curve_panels(curves["noise"], *CURVES, comparison_words.scale_words),
+        "missing": curve_panels(curves["missing"], names, *CURVES, comparison_words.rate_words),
+        "noise": curve_panels(curves["noise"], names, *CURVES, comparison_words.scale_words),
         "calibration": reliabilities(comparison.get("calibration") or (), SQUARE),
         "groups": heat_tables(comparison.get("groups") or (), ladder.higher_is_better),
         "tuning": tuning_rows(comparison.get("tuning") or (), ladder.higher_is_better),

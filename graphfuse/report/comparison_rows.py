@@ -58,6 +58,8 @@ class LadderRow:
     is_baseline: bool
     learned_from_validation: bool
     """Whether its figure on validation rows flatters it."""
+    place: int
+    """Its place among the rows as they were asked for: of equally good ones the first is best, as in the conclusions."""
     parameters: float | None
     train_seconds: float | None
     predict_seconds: float | None
@@ -98,7 +100,13 @@ class Ladder:
         Those that learned from validation rows too are passed over, unless there are no others.
         """
         known = [row for row in self.rows if row.is_method and row.test is not None]
-        return min(known, key=lambda row: (row.learned_from_validation, self.rank(row)), default=None)
+        return min(known, key=lambda row: (row.learned_from_validation, self.rank(row), row.place), default=None)
+
+    @property
+    def undefined(self) -> bool:
+        """Whether fusion methods were trained, and the test rows give none of them the metric."""
+        trained = [row for row in self.rows if row.is_method and row.parameters is not None]
+        return bool(trained) and all(row.test is None for row in trained)
 
     def rank(self, row: LadderRow) -> float:
         """Return what rows are ordered by: low is better, rows without a value come last."""
@@ -168,7 +176,7 @@ def read_ladder(comparison: Mapping[str, Any], width: float) -> Ladder:
     shown = [(name, cut_at(found, low, high)) for name, found in known]
     plot = dot_plot(Metric(name=metric, models=tuple(shown)), width) if known else None
     dots = {} if plot is None else {dot.name: dot for dot in plot.dots}
-    rows = [_row(row, metric, baseline, higher, dots.get(row["name"]), (low, high)) for row in raw]
+    rows = [_row(row, place, metric, baseline, higher, dots.get(row["name"]), (low, high)) for place, row in enumerate(raw)]
     line = dots[baseline].x if baseline in dots else None
     names = sorted({name for row in raw for name in row.get("test") or {}}, key=lambda name: (name != metric, name))
     ladder = Ladder(
@@ -183,7 +191,7 @@ def read_ladder(comparison: Mapping[str, Any], width: float) -> Ladder:
     )
     groups = []
     for group, heading in STAGES.items():
-        members = sorted((row for row in rows if row.group == group), key=lambda row: (ladder.rank(row), row.name))
+        members = sorted((row for row in rows if row.group == group), key=lambda row: (ladder.rank(row), row.place))
         if members:
             groups.append((group, heading, tuple(members)))
     return replace(ladder, groups=tuple(groups))
@@ -194,7 +202,9 @@ def plain_settings(settings: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((str(name), f"{value:.4g}" if isinstance(value, float) else str(value)) for name, value in sorted(settings.items()))
 
 
-def _row(row: Mapping[str, Any], metric: str, baseline: str, higher: bool, dot: Dot | None, span: tuple[float, float]) -> LadderRow:
+def _row(
+    row: Mapping[str, Any], place: int, metric: str, baseline: str, higher: bool, dot: Dot | None, span: tuple[float, float]
+) -> LadderRow:
     test = row.get("test") or {}
     found = estimate(test.get(metric))
     return LadderRow(
@@ -211,6 +221,7 @@ def _row(row: Mapping[str, Any], metric: str, baseline: str, higher: bool, dot: 
         against=_against(row.get("against_baseline"), higher),
         is_baseline=row["name"] == baseline,
         learned_from_validation=bool(row.get("learned_from_validation")),
+        place=place,
         parameters=number(row.get("parameters")),
         train_seconds=number(row.get("train_seconds")),
         predict_seconds=number(row.get("predict_seconds_per_1000")),

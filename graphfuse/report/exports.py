@@ -46,6 +46,7 @@ def export(source: Path, form: str, out: Path, *, sample_id: str | None = None, 
         raise ConfigError(f"--format: '{form[:40]}' is not a format. {suggest(form, FORMATS)}")
     if not (source / "index.json").exists():
         return _export_analysis(source, form, out, sample_id)
+    _check_out(out, folder=form in ("csv", "pyg"))
     store = open_store(source)
     positions = positions_of(store, (sample_id,)) if sample_id is not None else np.arange(len(store), dtype=np.int64)
     if form == "pyg":
@@ -81,11 +82,24 @@ def read_pyg(folder: Path) -> HeteroData:
     return data
 
 
+def _check_out(out: Path, *, folder: bool) -> None:
+    """Check that what is to be written is not there as something else.
+
+    Raises:
+        InputError: If it is.
+    """
+    if folder and out.is_file():
+        raise InputError(f"--out must be a folder here (got the file '{out}'). Name a new one.")
+    if not folder and out.is_dir():
+        raise InputError(f"--out must be a file to write (got the folder '{out}'). Name it, such as {out / 'export'}.")
+
+
 def _export_analysis(folder: Path, form: str, out: Path, sample_id: str | None) -> dict[str, Any]:
     if not folder.is_dir():
         raise InputError(f"There must be a store or an analysis at {folder} (got nothing). Check the path.")
     if form == "pyg":
         raise ConfigError("--format: pyg writes features, which an analysis has none of. Export the store as pyg, or the analysis as json.")
+    _check_out(out, folder=False)
     if form in ("graphml", "gexf", "networkx-json"):
         return _write(analysis_tables(folder, sample_id), form, out)
     scores = read_scores(folder)

@@ -1,8 +1,12 @@
 """Metrics that classification and multi-label share; scikit-learn is their oracle in tests."""
 
+import math
+
 import numpy as np
 import numpy.typing as npt
+import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
+from torch import Tensor
 
 
 def ranking_metrics(positive: npt.NDArray[np.bool_], score: npt.NDArray[np.float64]) -> dict[str, float]:
@@ -24,6 +28,21 @@ def ranking_metrics(positive: npt.NDArray[np.bool_], score: npt.NDArray[np.float
     if not areas:
         return {}
     return {"roc_auc": float(np.mean(areas)), "average_precision": float(np.mean(precisions))}
+
+
+def class_scores(logits: Tensor) -> npt.NDArray[np.float64]:
+    """Return what rows are ranked by, class by class: it rises with the probability, and tells sure rows apart where that is 1.
+
+    Args:
+        logits: Of two classes or more.  [num_samples, num_classes]
+    """
+    logits = logits.double()
+    score = logits.log_softmax(dim=-1)
+    best = logits.argmax(dim=-1, keepdim=True)
+    others = logits.scatter(1, best, -math.inf).logsumexp(dim=-1, keepdim=True) - logits.logsumexp(dim=-1, keepdim=True)
+    # log p below one half; above it the same curve turned around: 2 log(1/2) - log(1 - p), which goes on where log p ends at 0
+    top = score.gather(1, best)
+    return score.scatter(1, best, torch.where(others < math.log(0.5), 2 * math.log(0.5) - others, top)).numpy()
 
 
 def f1(truth: npt.NDArray[np.bool_], predicted: npt.NDArray[np.bool_]) -> float:

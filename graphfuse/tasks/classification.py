@@ -18,7 +18,7 @@ from graphfuse.core.errors import InputError
 from graphfuse.core.schema import TargetKind, TargetSchema
 from graphfuse.core.sockets import Task
 from graphfuse.nn.losses import CrossEntropy, FocalLoss
-from graphfuse.tasks._metrics import f1, ranking_metrics
+from graphfuse.tasks._metrics import class_scores, f1, ranking_metrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +117,7 @@ class Classification(Task):
         if binary:
             result["f1"] = f1(truth == 1, predicted == 1)
         columns = [1] if binary else list(range(len(schema.classes)))
-        return result | ranking_metrics(truth[:, None] == np.array(columns), probability[:, columns])
+        return result | ranking_metrics(truth[:, None] == np.array(columns), class_scores(logits[known])[:, columns])
 
     def combine(self, logits: Sequence[Tensor]) -> Tensor:
         """Return the logarithm of the mean probability."""

@@ -168,7 +168,7 @@ def _notes(validated: bool, settings: TrainSettings, records: list[dict[str, Any
     """Return what a reader of the figures should know."""
     notes = []
     if not validated:
-        notes.append(f"There are no validation rows, so the network is that of the last of {settings.epochs} epochs.")
+        notes.append(f"There are no validation rows with a target, so the network is that of the last of {settings.epochs} epochs.")
     elif records[0]["monitor"] != task.monitor:
         notes.append(f"{task.monitor.removeprefix('-')} is undefined on the validation rows, so the loss selected the epoch.")
     if settings.fast:

@@ -79,6 +79,8 @@ def read_receipt(path: Path) -> dict[str, Any]:
         IntegrityError: If the run was interrupted, is of a newer format, or a file is missing or damaged.
     """
     if not (path / RECEIPT).exists():
+        if runs := sorted(path.glob("runs/*/seed-*")):
+            raise InputError(f"A run is a folder that train made (got the comparison '{path}'). Name one of its runs, such as {runs[0]}.")
         if (path / INPUTS).exists():
             raise IntegrityError(f"{path} is not whole: training was interrupted. Repeat the same train command with --resume.")
         raise InputError(f"A run is a folder that train made (got '{path}'). Run: graphfuse train EXPERIMENT --store STORE --out {path}")

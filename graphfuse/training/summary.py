@@ -28,7 +28,7 @@ def summarise_split(task: Task, target: TargetSchema, outputs: Outputs) -> dict[
 
 
 def interval(values: Sequence[float | None]) -> dict[str, Any]:
-    """Return mean, deviation, and the 95 % interval of the mean by Student's t; None where two values are needed.
+    """Return mean, deviation, and the 95 % interval of the mean by Student's t; None where two values are needed, or one is infinite.
 
     The interval tells how much the seed matters, not how much the choice of rows does.
 
@@ -37,7 +37,7 @@ def interval(values: Sequence[float | None]) -> dict[str, Any]:
     """
     known = [value for value in values if value is not None]
     mean = statistics.fmean(known)
-    if len(known) < 2:
+    if len(known) < 2 or not math.isfinite(mean):
         return {"mean": mean, "std": None, "low": None, "high": None, "values": list(values)}
     deviation = statistics.stdev(known)
     half = float(stats.t.ppf(0.975, len(known) - 1)) * deviation / math.sqrt(len(known))

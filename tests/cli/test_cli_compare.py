@@ -127,3 +127,18 @@ def test_a_run_on_a_changed_store_predicts_and_explains_nothing_else(compared: P
         assert "is a control of a comparison, trained and measured on a changed store" in figures["error"]["message"]
     with pytest.raises(InputError, match="must have seen graphs as they are"):
         gf.open_predictor(alone, folder=compared)
+
+
+def test_predicting_with_a_comparison_names_one_of_its_runs(compared: Path, tmp_path: Path) -> None:
+    status, figures, _ = answer("predict", compared / "compared", "--input", compared / "store", "--out", tmp_path / "p.parquet")
+    assert (status, figures["error"]["code"]) == (2, "E_INPUT")
+    assert figures["error"]["message"].endswith(f"Name one of its runs, such as {compared / 'compared' / 'runs' / 'concat' / 'seed-0'}.")
+
+
+def test_names_beyond_ascii_reach_the_comparison_as_they_are(line: Path, tmp_path: Path) -> None:
+    more = ("--groups", "\U0001f600")
+    status, figures, _ = answer(
+        "compare", line / "experiment.yaml", "--store", line / "store", "--out", tmp_path / "c", "--models", "concat", *more
+    )
+    assert status == 2
+    assert figures["error"]["message"].startswith("compare.groups: the data set has no column '\U0001f600'.")

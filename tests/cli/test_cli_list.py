@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -36,3 +39,21 @@ def test_the_stages_are_in_the_json_too(capsys: pytest.CaptureFixture[str]) -> N
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert set(figures["stages"]) == set(figures["models"])
     assert figures["stages"]["hgt"] == "graph"  # set in the helper that it inherits from
+
+
+def test_a_reader_that_stops_early_is_no_mistake() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as pipe:
+        done = subprocess.run([sys.executable, "-m", "graphfuse", "list"], stdout=pipe, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_mistake_stays_one_when_nobody_reads_its_json() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as pipe:
+        command = [sys.executable, "-m", "graphfuse", "inspect", "nowhere", "--json"]
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr

@@ -7,7 +7,7 @@ import torch
 from rule_network import network
 from store_of_posts import store_of_posts
 
-from graphfuse.comparison.groups import MOST_GROUPS, OTHERS, UNKNOWN, measure_groups, name_groups, read_groups
+from graphfuse.comparison.groups import MOST_GROUPS, OTHERS, UNKNOWN, _order, measure_groups, name_groups, read_groups
 from graphfuse.core.errors import ConfigError
 from graphfuse.store.graph_store import open_store
 from graphfuse.tasks.classification import Classification
@@ -64,6 +64,13 @@ def test_numbers_are_cut_at_the_quartiles_of_the_train_rows():
     assert set(groups[100:200]) == {"4. above 75"}
     assert groups[200] == UNKNOWN
     assert groups[24] == "1. up to 25"
+
+
+def test_groups_are_in_the_order_of_their_numbers_and_what_is_no_value_is_told_from_values(store):
+    cells = ["10", "9", "unknown", "", "others"] * 8
+    groups = name_groups(pd.Series(cells, name="c"), pd.Series(["test"] * 40))
+    assert groups.tolist() == ["10", "9", "unknown", UNKNOWN, "others"] * 8
+    assert sorted(set(groups), key=_order) == ["9", "10", "others", "unknown", UNKNOWN]
 
 
 def test_few_different_numbers_are_groups_of_their_own():

@@ -87,3 +87,19 @@ def test_a_task_from_elsewhere_is_asked_itself() -> None:
     metric, fast = resampled_metric(Elsewhere(), "rows", logits, y, target)
     assert not fast
     np.testing.assert_array_equal(metric(np.array([[2.0, 0.0]] * ROWS)), [2 * ROWS, 0.0])
+
+
+def test_draws_without_a_known_cell_have_no_f1():
+    task, target, logits, y = labelled()
+    y[:5] = float("nan")
+    metric, _ = resampled_metric(task, "micro_f1", logits, y, target)
+    weights = np.zeros((ROWS, 2))
+    weights[:5, 0] = weights[:, 1] = 1
+    assert np.isnan(metric(weights)).tolist() == [True, False]
+
+
+def test_rankings_of_resamples_give_equal_scores_one_place():
+    task, target, _, y = labelled()
+    for score in np.random.default_rng(0).normal(size=50).astype(np.float32):
+        metric, _ = resampled_metric(task, "macro_roc_auc", torch.full((ROWS, 3), float(score)), y, target)
+        assert metric(np.ones((ROWS, 1))) == 0.5

@@ -134,7 +134,7 @@ def test_a_choice_by_test_rows_says_whether_validation_rows_or_only_their_value_
         rows = [{**row, "validation": validation} for row in comparison["rows"]]
         return conclusions({**comparison, "rows": rows})[0]
 
-    assert said({}).startswith("Best on test rows (there are no validation rows, so this flatters it): ")
+    assert said({}).startswith("Best on test rows (there are no validation rows with a target, so this flatters it): ")
     accuracy = {"accuracy": named(comparison)["concat"]["validation"]["accuracy"]}
     assert said(accuracy).startswith("Best on test rows (the validation rows give no macro_f1, so this flatters it): ")
     rows = [{**row, "validation": accuracy} for row in comparison["rows"]]

@@ -6,6 +6,7 @@ import re
 import pytest
 from comparison_toys import MODELS, SECTIONS, estimate, made_comparison
 
+from graphfuse.comparison.conclusions import conclusions
 from graphfuse.report.comparison_cost import cost_plot
 from graphfuse.report.comparison_curves import curve_panels, reliabilities
 from graphfuse.report.comparison_page import TITLES, render_comparison, write_comparison
@@ -105,8 +106,26 @@ def test_where_text_alone_wins_the_page_says_so():
 def test_without_validation_rows_the_page_says_that_its_choice_flatters():
     made = small({**TEXT, "validation": {}}, {**row("concat", 0.65), "validation": {}}, {**row("pca", 0.7), "validation": {}})
     said = words(render_comparison(made))
-    assert "There are no validation rows to choose by. Best on the test rows, which flatters it, is pca: its m is 0.700." in said
+    assert (
+        "There are no validation rows with a target to choose by. Best on the test rows, which flatters it, is pca: its m is 0.700." in said
+    )
     assert "chosen on validation" not in said.lower()
+
+
+def test_of_equally_good_methods_the_page_takes_the_one_that_the_conclusions_take():
+    made = small(TEXT, row("average", 0.65, stage="late"), row("concat", 0.65))
+    assert "the method to take is average: its m" in words(render_comparison(made))
+    assert conclusions({**made, "rows": [{"failures": [], "learned_from_validation": False, **each} for each in made["rows"]]})[
+        0
+    ].startswith("Best on validation rows: average, ")
+
+
+def test_where_test_rows_leave_the_metric_undefined_page_and_conclusions_say_so():
+    nothing = {"test": {}, "parameters": 7, "failures": [], "learned_from_validation": False}
+    made = small({**TEXT, **nothing}, {**row("concat", 0.5), **nothing})
+    sentence = "The test rows give no m: they may be of one class, or have no targets. Choose another metric in task.select_by."
+    assert sentence in words(render_comparison(made))
+    assert conclusions(made) == [sentence]
 
 
 def test_where_validation_rows_leave_the_metric_undefined_the_page_says_so():
@@ -253,31 +272,31 @@ def test_curves_share_a_scale_and_a_method_its_colour_in_all_panels():
     curves = [
         curve(name, [0.9, 0.5, level], level, where=where) for where in ("test", "training") for name, level in (("a", 0.2), ("b", 0.4))
     ]
-    first, second = curve_panels(curves, 200, 100, rate_words)
+    first, second = curve_panels(curves, ["b", "a"], 200, 100, rate_words)
     assert (first.where, second.where) == ("test", "training")
     colours = [{line.name: line.colour for line in panel.lines} for panel in (first, second)]
-    assert colours[0] == colours[1] == {"b": 0, "a": 1}  # the larger area first
+    assert colours[0] == colours[1] == {"b": 0, "a": 1}
     assert first.x_ticks[-1] == (200, "100%")
 
 
 def test_the_panels_of_a_modality_stand_together():
     wheres = ("test", "training and test", "training")
     curves = [curve("a", [0.9, 0.5, 0.2], 0.5, modality, where) for where in wheres for modality in ("text", "image")]
-    panels = curve_panels(curves, 200, 100, rate_words)
+    panels = curve_panels(curves, ["a"], 200, 100, rate_words)
     assert [(panel.modality, panel.where) for panel in panels] == [
         (modality, where) for modality in ("text", "image") for where in ("test", "training", "training and test")
     ]
 
 
 def test_a_band_goes_no_further_than_the_axis():
-    (panel,) = curve_panels([{**curve("a", [0.9, 0.8, 0.7], 0.8), "low": [-5, -5, -5], "high": [5, 5, 5]}], 200, 100, rate_words)
+    (panel,) = curve_panels([{**curve("a", [0.9, 0.8, 0.7], 0.8), "low": [-5, -5, -5], "high": [5, 5, 5]}], ["a"], 200, 100, rate_words)
     heights = [float(part.split()[-1]) for part in panel.lines[0].band.strip("M Z").split(" L")]
     assert min(heights) == pytest.approx(0) and max(heights) == pytest.approx(100)
 
 
 def test_beyond_seven_methods_curves_are_grey_and_names_do_not_collide():
     curves = [curve(f"method-{i}", [0.9, 0.7, 0.5], 0.5 + i / 100) for i in range(12)]
-    (panel,) = curve_panels(curves, 200, 150, rate_words)
+    (panel,) = curve_panels(curves, [f"method-{i}" for i in reversed(range(12))], 200, 150, rate_words)
     assert [line.colour for line in panel.lines[:5]] == [-1] * 5
     feet = sorted(line.label[1] for line in panel.lines if line.label)
     assert len(feet) == 7
@@ -291,7 +310,7 @@ def test_reliability_puts_the_best_calibrated_first_and_leaves_empty_bins_out():
     assert [diagram.name for diagram in found] == ["b", "a"]
     ((x, y, _, told),) = found[0].bins
     assert (x, y) == (pytest.approx(90), pytest.approx(40))
-    assert told == "90% sure, 60% right, 10 rows"
+    assert told == "90% sure, 60% right, 10 predictions"
 
 
 def test_controls_are_bars_on_one_scale_over_all_models():

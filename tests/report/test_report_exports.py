@@ -133,3 +133,16 @@ def test_wrong_requests_say_the_way_out(store, analysis, tmp_path):
         export(tmp_path / "nowhere", "json", tmp_path / "x")
     with pytest.raises(InputError, match=r"must be among the scored \(got 'post-9'\)"):
         export(analysis, "json", tmp_path / "x", sample_id="post-9")
+
+
+@pytest.mark.parametrize("form", ["json", "graphml", "csv", "pyg"])
+def test_a_file_is_not_written_onto_a_folder_nor_a_folder_onto_a_file(store, analysis, tmp_path, form):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("mine")
+    wrong, kind = ("file", "a folder") if form in ("csv", "pyg") else ("folder", "a file")
+    with pytest.raises(InputError, match=f"--out must be {kind} .*{wrong}"):
+        export(store.path, form, tmp_path / wrong)
+    if form != "pyg":
+        with pytest.raises(InputError, match="--out must be a file to write"):
+            export(analysis, form, tmp_path / "folder")
+    assert (tmp_path / "file").read_text() == "mine"

@@ -7,9 +7,11 @@ import pytest
 import torch
 from sklearn import metrics as oracle
 
+from graphfuse.comparison.resampling import resampled_metric
 from graphfuse.core.build import build
 from graphfuse.core.errors import ConfigError, InputError
 from graphfuse.nn.losses import FocalLoss
+from graphfuse.tasks._metrics import class_scores
 from graphfuse.tasks.classification import Classification
 
 
@@ -106,6 +108,27 @@ def test_binary_metrics_equal_scikit_learn():
             "log_loss": oracle.log_loss(truth, probability),
         }
     )
+
+
+@pytest.mark.parametrize(("classes", "sign"), [("ab", 1), ("ab", -1), ("abc", 1)])
+def test_rows_of_which_a_network_is_very_sure_are_still_told_apart(classes, sign):
+    task, schema = fitted(*classes)
+    logits = torch.zeros(4, len(classes))
+    logits[:, 1] = sign * torch.tensor([40.0, 50.0, 38.0, 60.0])
+    y = torch.tensor([0, 1, 0, 1]) if sign > 0 else torch.tensor([1, 0, 1, 0])
+    area, _ = resampled_metric(task, "roc_auc", logits, y, schema)
+    assert task.metrics(logits, y, schema)["roc_auc"] == area(np.ones((4, 1))) == 1.0
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_scores_for_rankings_are_in_the_order_of_probabilities_and_equal_where_rows_are(classes):
+    generator = torch.Generator().manual_seed(classes)
+    logits = torch.randn(500, classes, generator=generator) * 4
+    probability, score = logits.double().softmax(-1).numpy(), class_scores(logits)
+    for column in range(classes):
+        assert (np.diff(score[np.argsort(probability[:, column]), column]) >= 0).all()
+    for row in logits[:50]:
+        assert len(np.unique(class_scores(row.repeat(37, 1)), axis=0)) == 1
 
 
 def test_multi_class_metrics_equal_scikit_learn():

@@ -5,6 +5,7 @@ import torch
 from sklearn import metrics as oracle
 
 from graphfuse.core.errors import InputError
+from graphfuse.core.schema import TargetSchema
 from graphfuse.tasks.multilabel import Multilabel
 
 NAN = float("nan")
@@ -110,6 +111,16 @@ def test_metrics_equal_scikit_learn():
             "mean_average_precision": oracle.average_precision_score(y, probability, average="macro"),
         }
     )
+
+
+def test_rows_with_equal_scores_share_their_place_in_rankings():
+    y = torch.zeros(37, 1)
+    y[-1] = 1
+    schema = TargetSchema(kind="multilabel", columns=("a",), classes=("x",), class_counts=(337,), known_counts=(395,))
+    for score in np.random.default_rng(0).normal(size=200).astype(np.float32):
+        metrics = Multilabel().metrics(torch.full((37, 1), float(score)), y, schema)
+        assert metrics["macro_roc_auc"] == 0.5
+        assert metrics["mean_average_precision"] == pytest.approx(1 / 37)
 
 
 def test_unknown_cells_do_not_count():

@@ -65,6 +65,10 @@ def test_one_seed_has_no_interval_and_an_undefined_value_stays_visible():
     assert interval([0.5, None])["values"] == [0.5, None]
 
 
+def test_an_infinite_value_has_a_mean_and_no_interval():
+    assert interval([np.inf, 1.0]) == {"mean": np.inf, "std": None, "low": None, "high": None, "values": [np.inf, 1.0]}
+
+
 def test_tensors_round_trip_with_plain_values(tmp_path):
     tensors = {"a": torch.randn(3, 2), "scalar": torch.tensor(2.0), "empty": torch.zeros(0, 4), "half": torch.ones(2, dtype=torch.bfloat16)}
     tensors["shared"] = tensors["a"][:1]
