@@ -59,7 +59,7 @@ def _classification(task: Any, name: str, logits: Tensor, y: Tensor, target: Tar
     predicted = (log_probability.exp().numpy().argmax(axis=1)[:, None] == classes) & known[:, None]
     if name in RANKINGS:
         columns = [1] if len(target.classes) == 2 else list(classes)
-        score = np.where(known[:, None], class_scores(logits), np.nan)
+        score = np.where(known[:, None], class_scores(log_probability), np.nan)
         return _ranking(RANKINGS[name], truth[:, columns], score[:, columns])
     if name == "log_loss":
         loss = -log_probability.gather(1, y.clamp(min=0)[:, None])[:, 0].numpy()

@@ -36,8 +36,6 @@ EVENT_PATTERN = "^([A-Za-z]+)"
 """First word of a picture's name, which often is the event that it shows (`sandy_fake_12` -> `sandy`)."""
 
 SINGLE_ROLES = ("sample_id", "user_id", "time", "group", "split")
-RESERVED = CANONICAL["samples"]
-"""Names that mean something in every table: a column of another meaning needs another name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +128,7 @@ def _guess(raw: pd.DataFrame, beside: list[Neighbour], path: Path) -> dict[str, 
 def _misnamed(roles: dict[str, Any], columns: list[str]) -> dict[str, str]:
     """Return a new name for each column whose name means something that it is not."""
     meant = {role: [roles[role]] for role in SINGLE_ROLES} | {"pictures": [item.column for item in roles["pictures"]]}
-    return {free_name(name, columns): name for name in RESERVED if name in columns and name not in meant.get(name, ())}
+    return {free_name(name, columns): name for name in CANONICAL["samples"] if name in columns and name not in meant.get(name, ())}
 
 
 def _by_content(raw: pd.DataFrame, cells: pd.DataFrame, left: dict[str, Profile], path: Path) -> dict[str, Any]:
@@ -171,7 +169,7 @@ def _take(left: dict[str, Profile], candidates: list[str]) -> str | None:
 def _links(cells: pd.DataFrame, left: dict[str, Profile], beside: list[Neighbour], sample_id: str | None) -> dict[str, Any]:
     """Find the tables of users, of interactions, and those with one row per sample, by the keys they share."""
     ids = set(cells[sample_id]) if sample_id else set()
-    joins, unjoined = find_joins(beside, sample_id, ids, {*cells.columns, *RESERVED}) if sample_id else ([], [])
+    joins, unjoined = find_joins(beside, sample_id, ids, {*cells.columns, *CANONICAL["samples"]}) if sample_id else ([], [])
     by_sample = [*joins, *(table for table, _ in unjoined)]
     beside = [table for table in beside if table not in by_sample]
     keys = {name: set(cells[name]) - {""} for name, facts in left.items() if facts.is_repeated_key or hinted(name, USER_NAMES)}

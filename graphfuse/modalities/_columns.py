@@ -123,8 +123,9 @@ class Columns(ColumnSettings):
     def _rejections(
         self, frame: pd.DataFrame, name: str, wrong: npt.NDArray[np.bool_], reason: str, rule: str, end: str = "missing. Mend the cell"
     ) -> list[Rejection]:
-        rows, keys = file_rows(frame, self.table), frame[self.key].tolist()
-        cells = as_texts(frame[name]).values.tolist() if wrong.any() else []
+        if not wrong.any():
+            return []
+        rows, keys, cells = file_rows(frame, self.table), frame[self.key].tolist(), as_texts(frame[name]).values.tolist()
         return [
             Rejection(
                 table=self.table,

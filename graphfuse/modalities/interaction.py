@@ -105,17 +105,11 @@ class Interaction(ColumnSettings, Modality):
 
     def _too_long(self, frame: pd.DataFrame, texts: list[str]) -> Iterator[Rejection]:
         """Yield a rejection per text of which only the beginning is used."""
-        rows, ids = file_rows(frame, "interactions"), frame["interaction_id"].tolist()
-        for row, key, text in zip(rows, ids, texts, strict=True):
-            if len(text) > self.max_characters:
-                yield Rejection(
-                    table="interactions",
-                    row=row,
-                    key=key,
-                    column=self.text or "",
-                    reason="text_too_long",
-                    detail=too_long(text, self.max_characters),
-                )
+        cut = [place for place, text in enumerate(texts) if len(text) > self.max_characters]
+        rows, keys = file_rows(frame.iloc[cut], "interactions"), frame["interaction_id"].iloc[cut]
+        for place, row, key in zip(cut, rows, keys, strict=True):
+            detail = too_long(texts[place], self.max_characters)
+            yield Rejection(table="interactions", row=row, key=key, column=self.text or "", reason="text_too_long", detail=detail)
 
     @property
     def _columns(self) -> Columns:

@@ -34,7 +34,7 @@ def positions_of(store: GraphStore, sample_ids: tuple[str, ...]) -> IntArray:
     found = places_among(pd.Series(sample_ids, dtype="str"), ids)
     if (found < 0).any():
         name = sample_ids[int(found.argmin())]
-        raise InputError(f"A sample must be in the store (got '{name[:40]}'). {suggest(name, ids[:100_000])}")
+        raise InputError(f"A sample must be in the store (got '{name[:40]}'). {suggest(name, ids[:1000])}")
     return found
 
 

@@ -30,19 +30,16 @@ def ranking_metrics(positive: npt.NDArray[np.bool_], score: npt.NDArray[np.float
     return {"roc_auc": float(np.mean(areas)), "average_precision": float(np.mean(precisions))}
 
 
-def class_scores(logits: Tensor) -> npt.NDArray[np.float64]:
+def class_scores(log_probability: Tensor) -> npt.NDArray[np.float64]:
     """Return what rows are ranked by, class by class: it rises with the probability, and tells sure rows apart where that is 1.
 
     Args:
-        logits: Of two classes or more.  [num_samples, num_classes]
+        log_probability: Of two classes or more, in float64.  [num_samples, num_classes]
     """
-    logits = logits.double()
-    score = logits.log_softmax(dim=-1)
-    best = logits.argmax(dim=-1, keepdim=True)
-    others = logits.scatter(1, best, -math.inf).logsumexp(dim=-1, keepdim=True) - logits.logsumexp(dim=-1, keepdim=True)
+    best = log_probability.argmax(dim=-1, keepdim=True)
+    top, others = log_probability.gather(1, best), log_probability.scatter(1, best, -math.inf).logsumexp(dim=-1, keepdim=True)
     # log p below one half; above it the same curve turned around: 2 log(1/2) - log(1 - p), which goes on where log p ends at 0
-    top = score.gather(1, best)
-    return score.scatter(1, best, torch.where(others < math.log(0.5), 2 * math.log(0.5) - others, top)).numpy()
+    return log_probability.scatter(1, best, torch.where(others < math.log(0.5), 2 * math.log(0.5) - others, top)).numpy()
 
 
 def f1(truth: npt.NDArray[np.bool_], predicted: npt.NDArray[np.bool_]) -> float:

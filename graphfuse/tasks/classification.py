@@ -117,7 +117,7 @@ class Classification(Task):
         if binary:
             result["f1"] = f1(truth == 1, predicted == 1)
         columns = [1] if binary else list(range(len(schema.classes)))
-        return result | ranking_metrics(truth[:, None] == np.array(columns), class_scores(logits[known])[:, columns])
+        return result | ranking_metrics(truth[:, None] == np.array(columns), class_scores(log_probability)[:, columns])
 
     def combine(self, logits: Sequence[Tensor]) -> Tensor:
         """Return the logarithm of the mean probability."""

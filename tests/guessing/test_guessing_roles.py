@@ -8,9 +8,10 @@ from PIL import Image
 
 from graphfuse.core.errors import InputError
 from graphfuse.core.strict_yaml import parse_yaml
+from graphfuse.core.tables import CANONICAL
 from graphfuse.datasets.table import Table
 from graphfuse.guessing.experiment_text import guess_experiment
-from graphfuse.guessing.table_roles import RESERVED, Roles, guess_roles
+from graphfuse.guessing.table_roles import Roles, guess_roles
 from graphfuse.pipeline import convert, init
 
 
@@ -215,7 +216,7 @@ def test_a_target_with_one_value_only_is_named_as_the_reason(tmp_path):
 
 
 def test_every_name_that_a_table_may_not_have_by_accident_is_reserved():
-    assert set(Table(path="table.csv")._source_columns()) <= set(RESERVED)
+    assert set(Table(path="table.csv")._source_columns()) <= set(CANONICAL["samples"])
 
 
 ROLES = {
@@ -227,10 +228,10 @@ ROLES = {
 
 @pytest.mark.parametrize("roles", [(), ("when",), ("event", "author")])
 def test_columns_that_are_not_what_their_name_means_here_are_renamed(tmp_path, roles):
-    columns = {name: cycle([k * 1.5 for k in range(7)]) for name in RESERVED} | {role: ROLES[role] for role in roles}
+    columns = {name: cycle([k * 1.5 for k in range(7)]) for name in CANONICAL["samples"]} | {role: ROLES[role] for role in roles}
     path = table(tmp_path, label=cycle(["a", "b"]), **columns)
     dataset = settings(path)["dataset"]
-    assert dataset["rename"] == {f"{name}_in_file": name for name in RESERVED}
+    assert dataset["rename"] == {f"{name}_in_file": name for name in CANONICAL["samples"]}
     assert "time_in_file" in settings(path)["modalities"][-1]["numeric"]
     samples = read(path).samples
     assert samples["time_in_file"].tolist() == [str(value) for value in columns["time"]]

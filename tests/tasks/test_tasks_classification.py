@@ -124,11 +124,11 @@ def test_rows_of_which_a_network_is_very_sure_are_still_told_apart(classes, sign
 def test_scores_for_rankings_are_in_the_order_of_probabilities_and_equal_where_rows_are(classes):
     generator = torch.Generator().manual_seed(classes)
     logits = torch.randn(500, classes, generator=generator) * 4
-    probability, score = logits.double().softmax(-1).numpy(), class_scores(logits)
+    probability, score = logits.double().softmax(-1).numpy(), class_scores(logits.double().log_softmax(-1))
     for column in range(classes):
         assert (np.diff(score[np.argsort(probability[:, column]), column]) >= 0).all()
     for row in logits[:50]:
-        assert len(np.unique(class_scores(row.repeat(37, 1)), axis=0)) == 1
+        assert len(np.unique(class_scores(row.double().repeat(37, 1).log_softmax(-1)), axis=0)) == 1
 
 
 def test_multi_class_metrics_equal_scikit_learn():
