@@ -1,6 +1,6 @@
 """One row of the table: a work, its peer, its limit, and what was measured of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -62,38 +62,51 @@ class Row:
         return {**asdict(self), **figures}
 
 
-def markdown(rows: Iterable[Row]) -> str:
+Runs = Sequence[Row]
+"""The same row as each of several runs found it, at least one."""
+
+
+def middle(runs: Runs) -> Row:
+    """Return the row with the median ratio to the peer, of an even number the lower: the one that tables show."""
+    return sorted(runs, key=lambda row: row.ratio)[(len(runs) - 1) // 2]
+
+
+def markdown(measured: Iterable[Runs]) -> str:
     """Return the table, and below it what must be known of some rows."""
-    rows = list(rows)
+    measured = list(measured)
     lines = [
         "| work | ours | peer | x peer (goal) | limit | x limit (goal) |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for row in rows:
+    rows = [middle(runs) for runs in measured]
+    for row, runs in zip(rows, measured, strict=True):
         limit, times = "", ""
         if row.limits is not None:
             limit = f"{row.limit}: {_time(getattr(row.limits, row.by))}"
             times = f"{row.times_limit:.2g}" + ("" if row.goal_limit is None else f" (≤ {row.goal_limit:g})")
         ours = _time(getattr(row.ours, row.by)) + (" wall" if row.by == "wall" else "")
-        lines.append(f"| {row.work} | {ours} | {row.peer}: {_time(getattr(row.peers, row.by))} | {_ratio(row)} | {limit} | {times} |")
+        lines.append(f"| {row.work} | {ours} | {row.peer}: {_time(getattr(row.peers, row.by))} | {_ratio(runs)} | {limit} | {times} |")
     notes = {
         note: dict.fromkeys(row.work for row in rows if row.note == note) for note in dict.fromkeys(row.note for row in rows if row.note)
     }
     return "\n".join([*lines, *([""] if notes else []), *(f"- {'; '.join(works)}: {note}" for note, works in notes.items())])
 
 
-def summary(rows: Iterable[Row]) -> str:
+def summary(measured: Iterable[Runs]) -> str:
     """Return the table with ratios only."""
     lines = ["| work | beside | times as fast (goal) | times the limit (goal) |", "| --- | --- | --- | --- |"]
-    for row in rows:
+    for runs in measured:
+        row = middle(runs)
         limit = "" if row.times_limit is None else f"{row.times_limit:.2g}" + (f" (≤ {row.goal_limit:g})" if row.goal_limit else "")
-        lines.append(f"| {row.work} | {row.peer} | {_ratio(row)} | {limit} |")
+        lines.append(f"| {row.work} | {row.peer} | {_ratio(runs)} | {limit} |")
     return "\n".join(lines)
 
 
-def _ratio(row: Row) -> str:
+def _ratio(runs: Runs) -> str:
+    row, found = middle(runs), [each.ratio for each in runs]
+    span = f" [{_round(min(found))}, {_round(max(found))}]" if len(runs) > 1 else ""
     missed, disturbed = "" if row.reached else " ✗", " disturbed" if row.disturbed else ""
-    return f"**{_round(row.ratio)}** (≥ {row.goal:,.3g}){missed}{disturbed}"
+    return f"**{_round(row.ratio)}**{span} (≥ {row.goal:,.3g}){missed}{disturbed}"
 
 
 def _round(ratio: float) -> str:

@@ -2,7 +2,7 @@
 
 Run `python experiments/speed/run.py` on a quiet machine (all works, about half an hour): it prints the table, and writes results.json
 and the tables of the pages. `--quick` ends within two minutes and fails where a ratio is below its floor. `--works batches steps` runs some.
-`SPEED_DEVICE=cuda` puts networks on a GPU, and what is found into results-cuda.json.
+`--more` adds a run to those that results.json keeps. `SPEED_DEVICE=cuda` puts networks on a GPU, and what is found into results-cuda.json.
 """
 
 import os
@@ -54,6 +54,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--works", nargs="+", choices=WORKS, default=WORKS)
     parser.add_argument("--quick", action="store_true", help="short races and floors instead of goals; writes no page")
+    parser.add_argument(
+        "--more", action="store_true", help="add to what was measured of these works, by the same code, instead of replacing it"
+    )
     parser.add_argument("--out", type=Path, help="where the JSON goes (results.json of the full run)")
     chosen = parser.parse_args()
     warnings.filterwarnings("ignore", category=FutureWarning)
@@ -61,13 +64,13 @@ def main() -> int:
     torch.backends.cudnn.allow_tf32 = False  # peers and limits count in float32 as well
     results = chosen.out or (None if chosen.quick else HERE / RESULTS[DEVICE.type])
     kept = _kept(results)
-    found: dict[str, list[dict]] = {}
+    found: dict[str, list[list[dict]]] = {}
     below = []
     for work in chosen.works:
         started = time.monotonic()
         rows = list(_measure(work, quick=chosen.quick))
-        print(markdown(rows), f"\n[{work}: {time.monotonic() - started:.0f} s]\n", flush=True)
-        found[work] = [row.to_json() for row in rows]
+        print(markdown([row] for row in rows), f"\n[{work}: {time.monotonic() - started:.0f} s]\n", flush=True)
+        found[work] = [*(kept.get(work, []) if chosen.more else []), [row.to_json() for row in rows]]
         below += [f"{row.work}: {row.ratio:.2f} x {row.peer} (floor {row.floor:g})" for row in rows if row.ratio < row.floor]
         if results:
             merged = {**kept, **found}
@@ -97,8 +100,8 @@ def _measure(work: str, *, quick: bool) -> Iterator[Row]:
         print(f"{work}: the canary moved by {moved:.2f}", flush=True)
 
 
-def _kept(results: Path | None) -> dict[str, list[dict]]:
-    """Return the works of an earlier run, which this one does not measure again."""
+def _kept(results: Path | None) -> dict[str, list[list[dict]]]:
+    """Return what earlier runs found of each work: the rows of each run."""
     return json.loads(results.read_text())["works"] if results and results.exists() else {}
 
 

@@ -34,7 +34,7 @@ def row(bench):
     def made(ours, peers, limits=None, **more):
         limit = {"limit": "a copy", "limits": None if limits is None else times(limits)} if limits else {}
         known = {"work": "a batch", "peer": "a loop", "goal": 30, "floor": 8, "equal": "all"}
-        return bench["rows"].Row(ours=times(*ours), peers=times(*peers), **known, **limit, **more)
+        return bench["rows"].Row(ours=times(*ours), peers=times(*peers), **{**known, **limit, **more})
 
     return made
 
@@ -78,14 +78,31 @@ def test_a_row_is_disturbed_when_one_contestant_waited_and_another_did_not(row):
 
 
 def test_the_table_marks_what_missed_its_goal(bench, row):
-    lines = bench["rows"].markdown([row((0.001,), (0.04,), 0.0005, goal_limit=3), row((0.001,), (0.02,))]).splitlines()
+    lines = bench["rows"].markdown([[row((0.001,), (0.04,), 0.0005, goal_limit=3)], [row((0.001,), (0.02,))]]).splitlines()
     assert lines[2] == "| a batch | 1 ms | a loop: 40 ms | **40** (≥ 30) | a copy: 500 µs | 2 (≤ 3) |"
     assert lines[3] == "| a batch | 1 ms | a loop: 20 ms | **20** (≥ 30) ✗ |  |  |"
 
 
 def test_what_must_be_known_of_rows_stands_below_the_table(bench, row):
     rows = [row((0.001,), (0.04,), note="cold"), row((0.001,), (0.02,)), row((0.001,), (0.02,), note="cold")]
-    assert bench["rows"].markdown(iter(rows)).splitlines()[5:] == ["", "- a batch: cold"]
+    assert bench["rows"].markdown([each] for each in rows).splitlines()[5:] == ["", "- a batch: cold"]
+
+
+def test_of_several_runs_the_table_has_the_one_in_the_middle_and_the_span_of_all(bench, row):
+    runs = [row((0.001,), (0.044,)), row((0.001,), (0.029,)), row((0.001,), (0.018,)), row((0.001,), (0.036,))]
+    assert bench["rows"].middle(runs) is runs[1]  # of an even number the lower
+    lines = bench["rows"].markdown([runs]).splitlines()
+    assert lines[2] == "| a batch | 1 ms | a loop: 29 ms | **29** [18, 44] (≥ 30) ✗ |  |  |"
+    assert "| **29** [18, 44] (≥ 30) ✗ |" in bench["rows"].summary([runs])
+
+
+def test_runs_are_matched_by_work_and_peer(bench, row):
+    one, other = row((0.001,), (0.04,)), row((0.001,), (0.02,), work="another batch")
+    first, second = [one.to_json(), other.to_json()], [other.to_json(), one.to_json()]
+    found = bench["pages"].by_row([first, second, [one.to_json()]])
+    assert found == [[one, one, one], [other, other]]
+    assert bench["pages"].repeated(found).startswith("; 2 to 3 runs of each work")
+    assert bench["pages"].repeated([[one], [other]]) == ""
 
 
 def test_a_row_comes_back_from_json_as_it_was(bench, row):
@@ -99,7 +116,7 @@ def test_only_the_table_between_the_marks_of_a_page_is_written_anew(bench, row, 
     for path in (page, tmp_path / "README.md"):
         path.write_text("before\n<!-- speed: begin -->\nold\n<!-- speed: end -->\nafter\n", encoding="utf-8")
     machine = {"gpu": "", "processor": "a processor", "cores": 2, "torch": "2.15"}
-    found = {"machine": machine, "works": {"batches": [row((0.001,), (0.04,)).to_json()]}}
+    found = {"machine": machine, "works": {"batches": [[row((0.001,), (0.04,)).to_json()]]}}
     (page.parent / "results.json").write_text(json.dumps(found), encoding="utf-8")
     bench["pages"].write_pages(page.parent, "cpu")
     for path in (page, tmp_path / "README.md"):
@@ -116,7 +133,7 @@ def test_figures_of_a_gpu_are_kept_apart_under_its_name(bench, row, tmp_path):
     )
     (tmp_path / "README.md").write_text("<!-- speed: begin -->\nkept\n<!-- speed: end -->\n", encoding="utf-8")
     machine = {"gpu": "NVIDIA X", "processor": "a processor", "cores": 2, "torch": "2.15"}
-    found = {"machine": machine, "works": {"epoch": [row((0.001,), (0.04,)).to_json()]}}
+    found = {"machine": machine, "works": {"epoch": [[row((0.001,), (0.04,)).to_json()]]}}
     (page.parent / "results-cuda.json").write_text(json.dumps(found), encoding="utf-8")
     bench["pages"].write_pages(page.parent, "cuda")
     kept, of_gpu = page.read_text(encoding="utf-8").split("<!-- speed-cuda: begin -->")
