@@ -106,7 +106,7 @@ def _ratio(runs: Runs) -> str:
     row, found = middle(runs), [each.ratio for each in runs]
     span = f" [{_round(min(found))}, {_round(max(found))}]" if len(runs) > 1 else ""
     missed, disturbed = "" if row.reached else " ✗", " disturbed" if row.disturbed else ""
-    return f"**{_round(row.ratio)}**{span} (≥ {row.goal:,.3g}){missed}{disturbed}"
+    return f"**{_round(row.ratio)}**{span} (≥ {_round(row.goal)}){missed}{disturbed}"
 
 
 def _round(ratio: float) -> str:
