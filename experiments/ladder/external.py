@@ -1,7 +1,8 @@
 """Fusion models of two published packages behind graphfuse's socket, to hold our own against them on the same features.
 
-The packages are not part of the environment; `README.md` says how to install them beside it. Both see what our methods
-without a graph see: one mean vector per sample and modality, of text and of pictures; an absent one is all zeros there.
+The packages are not part of the environment; `README.md` says how to install them beside it. Both see of text and
+pictures what our methods without a graph see, one mean vector per sample and modality, an absent one all zeros; the sample's own columns
+(the films' year) are beyond their two modalities.
 """
 
 from dataclasses import dataclass

@@ -35,8 +35,8 @@ class Attention(Analysis):
     def scores(self, network: FusionNetwork, batches: Iterable[Batch]) -> ScoreTable:
         """Return rows of level `edge`, and per edge kind (level `edge_type`) the mean over samples with an interval.
 
-        Further columns of the kinds: `count` (edges), `edge_share` (of all edges) and `top_share` (of the samples' top
-        edges, which would equal `edge_share` if edges were chosen blindly) with `top_low`, `top_high`.
+        Further columns of the kinds: `count` (edges), `top_share` (of a sample's top edges, mean over samples) with `top_low`, `top_high`, and
+        `edge_share` (of a sample's edges, mean over samples), which `top_share` would equal if edges were chosen blindly.
         """
         frames: list[pd.DataFrame] = []
         means: list[Tensor] = []
@@ -59,12 +59,15 @@ class Attention(Analysis):
         return score_table(frames)
 
     def _is_top(self, elements: Elements, score: Tensor) -> Tensor:
-        return (rank_in_sample(elements.sample, score) < self.top).float()
+        """Return 1 for a sample's top edges, else 0; edges of one score share the places that are left for them."""
+        top = (rank_in_sample(elements.sample, score) < self.top).double()
+        _, tied = torch.unique(torch.stack([elements.sample.double(), score.double()]), dim=1, return_inverse=True)
+        return (torch.bincount(tied, top) / torch.bincount(tied))[tied].float()
 
     def _kind_rows(self, kinds: tuple[str, ...], means: np.ndarray, shares: np.ndarray, counts: np.ndarray) -> pd.DataFrame:
         mean = np.concatenate([mean_intervals(column[:, None], self.seed) for column in means.T])
         share = mean_intervals(shares, self.seed)
-        total = counts.sum(axis=0)
+        total, own = counts.sum(axis=0), counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         return score_rows(
             "attention",
             "edge_type",
@@ -76,7 +79,7 @@ class Attention(Analysis):
             top_share=share[:, 0],
             top_low=share[:, 1],
             top_high=share[:, 2],
-            edge_share=total / max(total.sum(), 1),
+            edge_share=own[counts.any(axis=1)].mean(axis=0) if counts.any() else np.zeros(len(kinds)),
             count=total,
         )
 

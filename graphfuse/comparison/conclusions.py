@@ -16,11 +16,12 @@ def conclusions(comparison: Mapping[str, Any]) -> list[str]:
 
 
 def ordered(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the rows, best on validation first; those that have no value come last."""
+    """Return the rows, best on validation first, or on test rows where validation rows give nobody a value; rows without one come last."""
     sign, metric = (-1 if comparison["higher_is_better"] else 1), comparison["metric"]
+    split = "validation" if any(metric in row["validation"] for row in comparison["rows"]) else "test"
 
     def rank(row: Mapping[str, Any]) -> float:
-        value = row["validation"].get(metric) or row["test"].get(metric)
+        value = row[split].get(metric)
         return float("inf") if value is None else sign * float(value["mean"])
 
     return sorted(comparison["rows"], key=rank)
@@ -29,8 +30,7 @@ def ordered(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
 def verdict(row: Mapping[str, Any], higher_is_better: bool) -> str:
     """Return `better`, `worse` or `alike`; "" where nothing is known.
 
-    Two things have to be ruled out: that the test rows were kind (p, corrected for many comparisons), and that the seeds were
-    (the interval, which is over both).
+    That test rows and seeds were kind has to be ruled out by p, corrected for many comparisons, and by the interval.
     """
     against = row["against_baseline"]
     if against is None or against["p_corrected"] is None or against["low"] is None:
@@ -76,9 +76,10 @@ def _about_the_best(comparison: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _about_the_others(comparison: Mapping[str, Any]) -> Iterator[str]:
-    models = [row for row in ordered(comparison) if row["kind"] == "model" and row["against_baseline"]]
+    higher = comparison["higher_is_better"]
+    models = [row for row in ordered(comparison) if row["kind"] == "model" and verdict(row, higher)]
     for kind, words in (("better", "better than"), ("worse", "worse than")):
-        names = [row["name"] for row in models if verdict(row, comparison["higher_is_better"]) == kind]
+        names = [row["name"] for row in models if verdict(row, higher) == kind]
         if len(models) > 1:
             listed = f": {', '.join(names)}" if names else ""
             yield f"Beyond chance {words} {comparison['baseline']}: {len(names)} of {len(models)} models{listed}."

@@ -138,7 +138,13 @@ def describe(setting: Setting, results: Sequence[Results], resampler: Resampler,
         "unit": resampler.unit,
         "resamples": resampler.resamples,
         "experiment": setting.experiment.to_json(),
-        "notes": [*notes, *baseline_notes, *_about_validation(results), *_about_swaps(against, resampler), *sorted(of_runs)],
+        "notes": [
+            *notes,
+            *baseline_notes,
+            *_about_validation(results),
+            *_about_chance(against, resampler, len(setting.seeds)),
+            *sorted(of_runs),
+        ],
         "rows": [{**describe_row(found), "against_baseline": one} for found, one in zip(results, against, strict=True)],
     }
 
@@ -152,14 +158,21 @@ def _about_validation(results: Sequence[Results]) -> list[str]:
     return [f"{learned} Where the best on validation is chosen, they are passed over; figures on test rows are as honest as any."]
 
 
-def _about_swaps(against: Sequence[Mapping[str, Any] | None], resampler: Resampler) -> list[str]:
-    """Return whether swaps are too few for any row to differ from the baseline beyond chance."""
+def _about_chance(against: Sequence[Mapping[str, Any] | None], resampler: Resampler, num_seeds: int) -> list[str]:
+    """Return why no row can differ from the baseline beyond chance, whatever its figures, if that is so."""
+    nobody = "No row can be told from the baseline"
+    if num_seeds == 1 and any(against):
+        return [f"{nobody}: with one seed, nothing is known of how much other seeds would change. Raise compare.seeds."]
     number = sum(one is not None and one["p"] is not None for one in against)
-    least = number / (1 + resampler.resamples)
+    of_swaps, of_units = number / (1 + resampler.resamples), number * 2.0 ** (1 - resampler.num_units)
+    least, rows = max(of_swaps, of_units), f"p corrected for {number} rows is {min(max(of_swaps, of_units), 1):.2f} or more"
     if least < SIGNIFICANT:
         return []
-    why = f"with {resampler.resamples:,} swaps, p corrected for {number} rows is {least:.2f} or more"
-    return [f"No row can be told from the baseline: {why}. Raise compare.resamples, or name fewer models."]
+    if of_units > of_swaps:
+        return [
+            f"{nobody}: with test rows of {resampler.num_units} {resampler.unit}, {rows}. It takes more {resampler.unit}, or fewer models."
+        ]
+    return [f"{nobody}: with {resampler.resamples:,} swaps, {rows}. Raise compare.resamples, or name fewer models."]
 
 
 def choose_baseline(setting: Setting, results: Sequence[Results]) -> tuple[Results | None, list[str]]:
@@ -180,19 +193,20 @@ def choose_baseline(setting: Setting, results: Sequence[Results]) -> tuple[Resul
 
 
 def group_numbers(store: GraphStore, experiment: Experiment) -> tuple[npt.NDArray[np.int64] | None, list[str]]:
-    """Return a number per test row, the same for rows of one `dataset.group`, and what readers should know; None without groups.
+    """Return a number per test row, the same for rows of one group, and what readers should know; None without groups.
 
-    A store does not keep groups, so the data set is read again.
+    A store does not keep groups, so the data set is read again, unless it has the setting `group` and is given none.
     """
-    if experiment.dataset.settings.get("group") is None:
+    dataset = build("datasets", experiment.dataset.to_dict(), "dataset", experiment.allowed)
+    if getattr(dataset, "group", "") is None:
         return None, []
     try:
-        manifest = build("datasets", experiment.dataset.to_dict(), "dataset", experiment.allowed).manifest(experiment.folder)
+        manifest = dataset.manifest(experiment.folder)
     except (GraphfuseError, OSError) as error:
         reason = next(iter(str(error).splitlines()), "")
-        return None, [
-            f"Rows of one dataset.group may be alike, and are treated as if they were not: the data set cannot be read ({reason})."
-        ]
+        return None, [f"Rows of one group may be alike, and are treated as if they were not: the data set cannot be read ({reason})."]
+    if "group" not in manifest.samples:
+        return None, []
     groups = dict(zip(manifest.samples["sample_id"], manifest.samples["group"], strict=True))
     ids = store.samples["sample_id"].iloc[store.indices("test")]
     # a row without a group is one of its own

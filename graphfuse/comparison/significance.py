@@ -1,15 +1,21 @@
 """Is one row better than another beyond chance? Resampling of the test rows, paired, with correction for many comparisons.
 
-p: the approximate randomisation test of "Computer-Intensive Methods for Testing Hypotheses" (Noreen, Wiley 1989): if two rows are
-equally good, their predictions of any sample may be swapped. The swaps are the same for all seeds, the metric is the mean over seeds,
-and samples of one group (an event, an author) are swapped together, since they stand or fall together.
+Two things have to be ruled out: that the test rows were kind, and that the seeds were. With one seed nothing is known of the second.
 
-Interval: paired bootstrap over samples or groups, and over seeds. Correction: "A Simple Sequentially Rejective Multiple Test Procedure" (Holm,
+p: the larger of two. For the rows that of the approximate randomisation test of "Computer-Intensive Methods for Testing Hypotheses"
+(Noreen, Wiley 1989): if two rows are equally good, their predictions of any sample may be swapped. The swaps are the same for all seeds,
+the metric is the mean over seeds, and samples of one group (an event, an author) are swapped together, since they stand or fall together.
+For both that of Student's t, the variance of the difference being that over bootstrap draws of the rows plus that over seeds, its degrees
+of freedom those of "An Approximate Distribution of Estimates of Variance Components" (Satterthwaite, Biometrics Bulletin 1946).
+
+Interval: that of a paired bootstrap over samples or groups, and Student's over seeds, joined as in "Construction of Confidence Limits About
+Effect Measures: A General Approach" (Zou and Donner, Statistics in Medicine 2008). Correction: "A Simple Sequentially Rejective Multiple Test Procedure" (Holm,
 Scandinavian Journal of Statistics 1979). Effect size: the difference over its bootstrap deviation of one sample (deviation
 times the root of the number of samples or groups); for a mean over samples, such as accuracy, this is Cohen's d of paired differences. Unlike
 p it does not grow with the number of rows, and unlike d over seeds it does not grow without bound where seeds hardly matter.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.stats import t
 from torch import Tensor
 
 from graphfuse.comparison.resampling import ANY_METRIC, Array, resampled_metric
@@ -38,9 +45,9 @@ class Difference:
     difference: float
     low: float | None
     high: float | None
-    """The 95 % interval."""
+    """The 95 % interval; None with one seed."""
     p: float | None
-    """Two-sided."""
+    """Two-sided; None with one seed."""
     effect_size: float | None
 
 
@@ -61,9 +68,10 @@ class Resampler:
     ) -> None:
         self._task, self._target, self._metric, self._y = task, target, metric, y
         self._groups = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
-        self.units = int(self._groups.max()) + 1 if len(y) else 0
+        self._units = int(self._groups.max()) + 1 if len(y) else 0
         known = labelled(y).numpy()
-        self._known_units = len(np.unique(self._groups[known]))
+        self.num_units = len(np.unique(self._groups[known]))
+        """Samples or groups that have a target."""
         self.num_rows = int(np.count_nonzero(known))
         """Rows that have a target; others count nowhere."""
         self.unit = "samples" if groups is None else "groups"
@@ -84,17 +92,16 @@ class Resampler:
         swapped, whole = swapped[np.isfinite(swapped)], drawn[:, np.isfinite(drawn).all(axis=0)]
         if not swapped.size or not whole.size:
             return Difference(difference=difference, low=None, high=None, p=None, effect_size=None)
-        with_seeds = np.take_along_axis(whole, np.random.default_rng(2).integers(len(seeds), size=whole.shape), axis=0).mean(axis=0)
-        low, high = np.quantile(with_seeds, [0.025, 0.975])
-        spread = float(whole.mean(axis=0).std(ddof=1)) * self._known_units**0.5
+        of_rows = whole.mean(axis=0)
+        deviation = float(of_rows.std(ddof=1))
+        effect_size = difference / (deviation * self.num_units**0.5) if deviation > 1e-12 else None
+        if len(seeds) == 1:
+            return Difference(difference=difference, low=None, high=None, p=None, effect_size=effect_size)
+        of_seeds = float(np.std(observed, ddof=1)) / len(seeds) ** 0.5
+        low, high = _joined(difference, np.quantile(of_rows, [0.025, 0.975]), float(t.ppf(0.975, len(seeds) - 1)) * of_seeds)
         reached = int(np.count_nonzero(np.abs(swapped) >= abs(difference) - 1e-12))
-        return Difference(
-            difference=difference,
-            low=float(low),
-            high=float(high),
-            p=(1 + reached) / (1 + swapped.size),
-            effect_size=difference / spread if spread > 1e-12 else None,
-        )
+        p = max((1 + reached) / (1 + swapped.size), _by_chance(difference, deviation, of_seeds, len(seeds)))
+        return Difference(difference=difference, low=low, high=high, p=p, effect_size=effect_size)
 
     def _measure(self, logits: Tensor) -> float:
         return self._task.metrics(logits, self._y, self._target).get(self._metric, float("nan"))
@@ -130,14 +137,29 @@ class Resampler:
     @cached_property
     def _swaps(self) -> npt.NDArray[np.uint8]:
         """Whether the predictions of a unit are swapped.  [num_units, num_resamples]."""
-        return np.random.default_rng(0).integers(2, size=(self.units, self._asked), dtype=np.uint8)
+        return np.random.default_rng(0).integers(2, size=(self._units, self._asked), dtype=np.uint8)
 
     @cached_property
     def _draws(self) -> npt.NDArray[np.uint16]:
         """How often a unit is drawn.  [num_units, num_resamples]."""
         rng = np.random.default_rng(1)
-        drawn = [np.bincount(rng.integers(self.units, size=self.units), minlength=self.units) for _ in range(self._asked)]
+        drawn = [np.bincount(rng.integers(self._units, size=self._units), minlength=self._units) for _ in range(self._asked)]
         return np.stack(drawn, axis=1).astype(np.uint16)
+
+
+def _joined(difference: float, of_rows: Array, of_seeds: float) -> tuple[float, float]:
+    """Return the interval of a difference from that over rows and half of that over seeds."""
+    below, above = (max(distance, 0.0) for distance in (difference - of_rows[0], of_rows[1] - difference))
+    return difference - math.hypot(below, of_seeds), difference + math.hypot(above, of_seeds)
+
+
+def _by_chance(difference: float, of_rows: float, of_seeds: float, num_seeds: int) -> float:
+    """Return p of a difference whose standard errors over rows and over seeds these are; 0 where seeds change nothing."""
+    if of_seeds < 1e-12:
+        return 0.0
+    variance = of_rows**2 + of_seeds**2
+    freedom = (num_seeds - 1) * (variance / of_seeds**2) ** 2
+    return float(2 * t.sf(abs(difference) / variance**0.5, freedom))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -1,6 +1,6 @@
 """Node resembles node: top-k by cosine, within or across modalities, in a shared or an aligned space.
 
-Hotelling, Relations between two sets of variates, Biometrika 1936; the ridge: Vinod, Canonical ridge and econometrics of joint demand,
+Hotelling, Relations between two sets of variates, Biometrika 1936; the ridge: Vinod, Canonical ridge and econometrics of joint production,
 Journal of Econometrics 1976; directions weighted by their correlation: Gong et al., A multi-view embedding space for modeling internet
 images, tags, and their semantics, IJCV 2014.
 """

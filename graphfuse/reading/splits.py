@@ -102,7 +102,11 @@ def _ranks(names: pd.Series | pd.Index, seed: int) -> npt.NDArray[np.uint64]:
 
 
 def _by_chance(samples: pd.DataFrame, shares: dict[str, float], seed: int, target: str | None) -> Labels:
-    """Draw within each class; totals and shares are met to within one row, and a class of one row stays in train."""
+    """Draw within each class.
+
+    Totals and the shares of classes are met to within one row, but that no class leaves train: of one row it lies there, and where there
+    are many such classes, the others have less than their shares.
+    """
     strata = np.zeros(len(samples), dtype=np.int64)
     if target is not None:
         codes, classes = pd.factorize(as_texts(samples[target]).values, sort=True)

@@ -12,7 +12,13 @@ from graphfuse.core.schema import TargetSchema
 from graphfuse.core.tables import IntArray, ScoreTable
 from graphfuse.store.graph_store import GraphStore
 
-VERDICTS = ("confident, wrong", "confident, right", "uncertain")
+UNCERTAIN = "uncertain"
+OF_CHANCES = {True: "confident, right", False: "confident, wrong"}
+"""Verdicts on predictions that have a probability, by whether they are right."""
+OF_ERRORS = {True: "small error", False: "large error"}
+"""Verdicts on the others."""
+CONFIDENT = 0.7
+"""Probability from which a prediction counts as confident, and as uncertain no more."""
 
 
 def with_sample_ids(table: ScoreTable, store: GraphStore) -> ScoreTable:
@@ -56,9 +62,9 @@ def judged(store: GraphStore, predictions: pd.DataFrame, threshold: float = 0.5)
     """Return `sample_id`, `prediction`, `truth`, `probability` (of the prediction) and `verdict` of every prediction.
 
     Right is what equals the target that the task made of the cell; unknown labels do not count. A verdict weighs confidence against
-    the other predictions at hand: the upper half of the right ones and of the wrong ones is confident; the fifth with the least
-    confidence is uncertain. Regression has no probability: there the smallest and the largest errors (in deviations, mean over
-    targets) take the places of right and wrong.
+    the other predictions at hand: the upper half of the right ones and of the wrong ones is confident; of the fifth with the least
+    confidence those below `CONFIDENT` are uncertain. Regression has no probability: there the smallest and the largest errors (in
+    deviations, mean over targets) take the places of right and wrong.
 
     Args:
         store: Where the samples lie.
@@ -94,9 +100,9 @@ def choose(frame: pd.DataFrame, count: int = 12) -> tuple[str, ...]:
         count: How many.
     """
     parts = []
-    for verdict in VERDICTS:
-        rising = verdict == "uncertain"
-        part = frame[frame["verdict"] == verdict].sort_values("_score", ascending=rising, kind="stable")
+    for kinds in ((OF_CHANCES[False], OF_ERRORS[False]), (OF_CHANCES[True], OF_ERRORS[True]), (UNCERTAIN,)):
+        rising = UNCERTAIN in kinds
+        part = frame[frame["verdict"].isin(kinds)].sort_values("_score", ascending=rising, kind="stable")
         # predictions in turns, so that every class is seen
         part = part.assign(_turn=part.groupby("prediction").cumcount())
         parts.append(part.sort_values(["_turn", "_score"], ascending=[True, rising], kind="stable")["sample_id"].tolist())
@@ -139,9 +145,10 @@ def _predicted(predictions: pd.DataFrame) -> pd.Series:
 
 def _verdicts(score: np.ndarray, right: np.ndarray, known: np.ndarray, probabilities: bool) -> np.ndarray:
     verdict = np.full(len(score), "", dtype=object)
-    for group, name in ((known & right, "confident, right"), (known & ~right, "confident, wrong")):
+    for is_right, name in (OF_CHANCES if probabilities else OF_ERRORS).items():
+        group = known & (right == is_right)
         if group.any():
             verdict[group & (score >= np.median(score[group]))] = name
     if probabilities and len(score):
-        verdict[score <= np.nanquantile(score, 0.2)] = "uncertain"
+        verdict[(score <= np.nanquantile(score, 0.2)) & (score < CONFIDENT)] = UNCERTAIN
     return verdict

@@ -42,7 +42,7 @@ def collect(
             (how many were asked), `title`, `baselines` (`{"text only": metrics, ...}`), `made_with` (settings and versions as text).
         score_tables: Tables by analysis name, with sample ids (see `choose.with_sample_ids`).
         pictures_root: Folder that picture paths are relative to; None draws empty frames.
-        sample_ids: Samples to show; none chooses a dozen: confident and right, confident and wrong, uncertain.
+        sample_ids: Samples to show; none chooses a dozen: confident and right, confident and wrong, uncertain; small and large errors.
         predictions: `sample_id`, `prediction`, `probability_<class>`; without it nothing is said of predictions.
         threshold: The probability from which the task predicts a label.
         show_users: Show user ids as they are; else users are numbered in the order they appear.
@@ -79,7 +79,7 @@ def collect(
         curves=_curves(fidelity),
         posts=tuple(posts),
         scored_by=scorer,
-        measure=_measure(occlusion, "log_odds"),
+        measure=_measure(occlusion, "change" if store.target.kind == "regression" else "log_odds"),
         fidelity_measure=_measure(fidelity, "probability"),
         partners=found_partners(frames.get("retrieval")),
         users_shown=show_users,

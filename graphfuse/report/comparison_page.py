@@ -60,6 +60,7 @@ def render_comparison(comparison: Mapping[str, Any]) -> str:
         best=ladder.best,
         baseline=next((row for row in ladder.rows if row.is_baseline), None),
         methods=sum(row.is_method for row in ladder.rows),
+        epochs_chosen=((comparison.get("experiment") or {}).get("train") or {}).get("keep", "best") == "best",
         num_test=comparison.get("num_test"),
         num_seeds=len(comparison.get("seeds") or ()),
         resamples=number(comparison.get("resamples")),

@@ -87,6 +87,8 @@ class Ladder:
     metrics: tuple[str, ...]
     validated: bool
     """Whether there are validation rows, on which one class alone may leave the metric undefined."""
+    by_validation: bool
+    """Whether these give some row the metric, so that rows are ordered by it; else by that on test rows."""
 
     @property
     def rows(self) -> tuple[LadderRow, ...]:
@@ -110,7 +112,7 @@ class Ladder:
 
     def rank(self, row: LadderRow) -> float:
         """Return what rows are ordered by: low is better, rows without a value come last."""
-        found = row.validation or row.test
+        found = row.validation if self.by_validation else row.test
         if found is None:
             return math.inf
         return -found.value if self.higher_is_better else found.value
@@ -188,6 +190,7 @@ def read_ladder(comparison: Mapping[str, Any], width: float) -> Ladder:
         line=line,
         metrics=tuple(names),
         validated=any(row.get("validation") for row in raw),
+        by_validation=any(row.validation is not None for row in rows),
     )
     groups = []
     for group, heading in STAGES.items():
@@ -234,7 +237,7 @@ def _against(value: Mapping[str, Any] | None, higher: bool) -> Against | None:
     if value is None or difference is None:
         return None
     p = number(value.get("p_corrected"))
-    # the test rows may have been kind (p), and the seeds (the interval, which is over both)
+    # as in the conclusions: p and the interval both have to rule out that rows and seeds were kind
     within = difference.low is not None and difference.high is not None and difference.low <= 0 <= difference.high
     same = p is None or p >= SIGNIFICANT or difference.value == 0 or within
     verdict = "same" if same else "better" if (difference.value > 0) == higher else "worse"

@@ -91,7 +91,7 @@ def tuning_rows(tuning: Sequence[Mapping[str, Any]], higher_is_better: bool) -> 
                 failed=len(item.get("failures") or ()),
                 default=default,
                 best=best,
-                gain=None if best is None or default is None else best - default,
+                gain=None if best is None or default is None else (best - default if higher_is_better else default - best),
                 settings=plain_settings(item.get("best_settings") or {}),
             )
         )

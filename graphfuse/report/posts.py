@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from graphfuse.core.schema import parse_edge_name
-from graphfuse.report.choose import true_texts
+from graphfuse.report.choose import CONFIDENT, true_texts
 from graphfuse.report.data import Link, Node, Post
 from graphfuse.report.pictures import thumbnail
 from graphfuse.report.words import clean, node_words
@@ -17,8 +17,6 @@ from graphfuse.store.graph_store import GraphStore
 
 MOST_LINKS = 8
 """Edges drawn per sample."""
-CONFIDENT = 0.7
-"""Probability from which a prediction is called confident."""
 FAINTEST = 0.05
 """Edges weaker than this share of the strongest are not drawn."""
 

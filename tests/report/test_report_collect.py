@@ -124,7 +124,7 @@ VERDICTS = ["confident, wrong", "confident, right", "confident, right", "uncerta
 
 def test_a_class_with_blanks_around_it_is_the_class():
     task = Classification()
-    frame = judgements(store_of(task, mood=[" no ", "yes ", " no", "yes"]), task, [[0, 4], [0, 3], [2, 0], [0, 1]])
+    frame = judgements(store_of(task, mood=[" no ", "yes ", " no", "yes"]), task, [[0, 4], [0, 3], [2, 0], [0, 0.5]])
     assert frame["truth"].tolist() == ["no", "yes", "no", "yes"]
     assert frame["verdict"].tolist() == VERDICTS
 
@@ -140,10 +140,16 @@ def test_a_class_with_blanks_around_it_is_the_class():
 )
 def test_labels_are_judged_as_a_set_however_the_table_writes_them(settings, columns):
     task = Multilabel(**settings)
-    frame = judgements(store_of(task, **columns), task, [[4, 4], [3, 3], [-2, 2], [-1, -1]])
+    frame = judgements(store_of(task, **columns), task, [[4, 4], [3, 3], [-2, 2], [-0.5, -0.5]])
     assert frame["truth"].tolist() == ["green", "green, red", "red", "no labels"]
     assert frame["prediction"].tolist() == ["green, red", "green, red", "red", "no labels"]
     assert frame["verdict"].tolist() == VERDICTS
+
+
+def test_nothing_is_uncertain_where_all_are_sure():
+    task = Classification()
+    frame = judgements(store_of(task, mood=["no", "yes", "no", "yes"]), task, [[0, 9], [0, 9], [9, 0], [0, 9]])
+    assert frame["verdict"].tolist() == ["confident, wrong", *["confident, right"] * 3]
 
 
 def test_labels_are_predicted_from_the_tasks_threshold_and_unknown_ones_do_not_count():
@@ -167,7 +173,7 @@ def test_regression_judges_by_the_size_of_errors(columns):
     found = judgements(
         store, task, [[(value + error - 15) / std] * len(columns) for value, error in ((0, 9), (10, -1), (20, 2), (30, 0.5))]
     )
-    assert found["verdict"].tolist() == ["confident, wrong", "", "", "confident, right"]
+    assert found["verdict"].tolist() == ["large error", "", "", "small error"]
     assert len(choose(found, 3)) == 3
 
 

@@ -172,7 +172,7 @@ def test_where_lower_is_better_the_lowest_on_validation_comes_first():
 
 
 def test_the_page_says_where_intervals_of_differences_come_from(page):
-    assert "comes from 2,000 draws of samples and seeds" in words(page)
+    assert "comes from 2,000 draws of samples, and from the deviation over seeds" in words(page)
     assert "draws of" not in words(render_comparison(small(TEXT, row("a", 0.7, p=0.5))))
 
 
