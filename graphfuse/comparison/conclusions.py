@@ -65,11 +65,11 @@ def _about_the_best(comparison: Mapping[str, Any]) -> Iterator[str]:
     against = best["against_baseline"]
     if best["name"] == baseline or against is None:
         return
-    change = f"{signed(against['difference'], 4)}{_range(against['low'], against['high'])}"
+    change = f"{signed(against['difference'], 4)}{_range(against['low'], against['high'])}{_p(against['p_corrected'])}"
     words = {
-        "better": f"It beats the baseline, {baseline}, beyond chance: {change}, corrected p {_p(against['p_corrected'])}.",
-        "worse": f"It is worse than the baseline, {baseline}, beyond chance: {change}, corrected p {_p(against['p_corrected'])}.",
-        "alike": f"Its difference from the baseline, {baseline}, may be chance: {change}, corrected p {_p(against['p_corrected'])}.",
+        "better": f"It beats the baseline, {baseline}, beyond chance: {change}.",
+        "worse": f"It is worse than the baseline, {baseline}, beyond chance: {change}.",
+        "alike": f"Its difference from the baseline, {baseline}, may be chance: {change}.",
         "": f"Its difference from the baseline, {baseline}, is {change}.",
     }
     yield words[verdict(best, comparison["higher_is_better"])]
@@ -107,5 +107,5 @@ def _range(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f" [{low:z.4f}, {high:z.4f}]"
 
 
-def _p(p: float) -> str:
-    return f"{p:.4f}" if p >= 0.0001 else "below 0.0001"
+def _p(p: float | None) -> str:
+    return "" if p is None else f", corrected p {p:.4f}" if p >= 0.0001 else ", corrected p below 0.0001"

@@ -120,7 +120,8 @@ def _meaning(control: Control, difference: Mapping[str, Any], higher_is_better: 
     if low is None or high is None or low <= 0 <= high:
         return "the difference may be chance"
     if p is not None and p > LEVEL:
-        return "among so many comparisons, the difference may be chance"
+        alone = difference.get("p")
+        return f"{'' if alone is None or alone > LEVEL else 'among so many comparisons, '}the difference may be chance"
     return control.better if (low > 0) == higher_is_better else control.worse
 
 

@@ -23,7 +23,10 @@ class TrainSettings(StageSettings):
     patience: Annotated[int, Ge(0)] = 10
     """Epochs without improvement on validation before stopping; 0 never stops early."""
     keep: Literal["best", "last"] = "best"
-    """The epoch whose weights are kept: the best on validation, or the last, where validation rows are too unlike the rows to come."""
+    """The epoch whose weights are kept: the best on validation, or the last one, where validation rows are too unlike the rows to come.
+
+    With `last`, training never stops early.
+    """
     batch_size: Annotated[int, Ge(1)] = 128
     learning_rate: Annotated[float, Gt(0)] = 2e-3
     weight_decay: Annotated[float, Ge(0)] = 1e-4

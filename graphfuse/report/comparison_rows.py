@@ -119,8 +119,8 @@ class Ladder:
 
     @property
     def tested(self) -> tuple[str, ...]:
-        """The verdicts of the fusion methods that were held against the baseline."""
-        return tuple(row.against.verdict for row in self.rows if row.against is not None and row.is_method)
+        """The verdicts of the fusion methods that were tested against the baseline."""
+        return tuple(row.against.verdict for row in self.rows if row.against is not None and row.against.p is not None and row.is_method)
 
 
 def number(value: Any) -> float | None:

@@ -169,7 +169,7 @@ def _notes(validated: bool, settings: TrainSettings, records: list[dict[str, Any
     notes = []
     if not validated:
         notes.append(f"There are no validation rows with a target, so the network is that of the last of {settings.epochs} epochs.")
-    elif records[0]["monitor"] != task.monitor:
+    elif records[0]["monitor"] not in (None, task.monitor):
         notes.append(f"{task.monitor.removeprefix('-')} is undefined on the validation rows, so the loss selected the epoch.")
     if settings.fast:
         notes.append("Deterministic algorithms were off (train.fast), so results need not repeat.")

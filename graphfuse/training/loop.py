@@ -241,7 +241,7 @@ def _publish(job: Job, network: FusionNetwork, progress: SeedProgress) -> dict[s
 
 
 def _monitor(job: Job, progress: SeedProgress) -> str | None:
-    """Return what selected the epoch: the task's metric, the loss where that is undefined, nothing without validation rows."""
-    if not job.validated:
+    """Return what selected the epoch: the task's metric, the loss where that is undefined, nothing where the last one is kept."""
+    if not job.validated or job.settings.keep == "last":
         return None
     return job.task.monitor if job.task.monitor.removeprefix("-") in progress.history[0]["validation"] else "-loss"

@@ -5,6 +5,7 @@ import multiprocessing
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from graphfuse.comparison.measure import MemoryMeter, Stopwatch
 from graphfuse.comparison.plan import Row, plan_rows
 from graphfuse.comparison.run import group_numbers
 from graphfuse.config import Section
+from graphfuse.core.build import build
 from graphfuse.core.errors import ConfigError
 from graphfuse.core.progress import silent
 from graphfuse.core.registry import names
@@ -182,6 +184,18 @@ def test_test_rows_of_one_group_are_found_again_in_the_data_set(tmp_path: Path) 
     (tmp_path / "posts.csv").unlink()
     numbers, notes = group_numbers(store, grouped)
     assert numbers is None and "the data set cannot be read" in notes[0]
+
+
+def test_groups_that_a_data_set_has_by_itself_count_as_well(tmp_path: Path) -> None:
+    """Made posts come in stories: four that share their pictures and words."""
+    settings = {"level": "easy", "path": "posts", "train_rows": 8, "validation_rows": 8, "test_rows": 8}
+    experiment = replace(toy_experiment(tmp_path), dataset=Section(name="synthetic", settings=settings))
+    manifest = build("datasets", experiment.dataset.to_dict(), "dataset").manifest(tmp_path)
+    test = np.flatnonzero(manifest.samples["split"] == "test")
+    store = SimpleNamespace(samples=manifest.samples[["sample_id"]], indices=lambda split: test)
+    numbers, notes = group_numbers(store, experiment)
+    assert not notes
+    assert np.bincount(numbers).tolist() == [4, 4]
 
 
 def test_a_row_without_a_group_is_one_of_its_own(tmp_path: Path) -> None:

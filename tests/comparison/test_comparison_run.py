@@ -4,12 +4,14 @@ import csv
 import json
 import multiprocessing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from torch import equal
 
 from graphfuse.comparison.attempts import read_outputs
-from graphfuse.comparison.conclusions import conclusions, signed
+from graphfuse.comparison.conclusions import conclusions, signed, verdict
+from graphfuse.comparison.run import _about_chance
 from graphfuse.comparison.tables import cells, legend
 from graphfuse.core.errors import ConfigError, InputError
 from tests.comparison.toy_comparison import HERE, SPLITS, named, run, same, toy_store, written
@@ -143,9 +145,24 @@ def test_a_choice_by_test_rows_says_whether_validation_rows_or_only_their_value_
 
 def test_where_swaps_are_too_few_to_tell_anything_a_note_says_so(tmp_path: Path) -> None:
     store = toy_store(tmp_path / "store")
-    comparison = run(store, tmp_path / "out", seeds=1, resamples=99, models=["concat", "pca", "product"])
+    comparison = run(store, tmp_path / "out", seeds=2, resamples=99, models=["concat", "pca", "product"])
     assert "No row can be told from the baseline: with 99 swaps, p corrected for 5 rows is 0.05 or more." in comparison["notes"][0]
-    assert not any("No row can be told" in note for note in run(store, tmp_path / "out", seeds=1, models=["concat"])["notes"])
+    assert not any("No row can be told" in note for note in run(store, tmp_path / "out", seeds=2, models=["concat"])["notes"])
+
+
+def test_with_one_seed_no_row_is_called_better_or_worse(tmp_path: Path) -> None:
+    comparison = run(toy_store(tmp_path / "store"), tmp_path / "out", seeds=1, models=["concat", "pca"])
+    assert "No row can be told from the baseline: with one seed, " in comparison["notes"][0]
+    assert {verdict(row, higher_is_better=True) for row in comparison["rows"]} == {""}
+    assert not any("Beyond chance" in sentence for sentence in comparison["conclusions"])
+    assert all(row["against_baseline"]["difference"] is not None for row in comparison["rows"] if row["name"] == "concat")
+
+
+@pytest.mark.parametrize(("units", "said"), [(5, "with test rows of 5 groups, p corrected for 1 rows is 0.06 or more"), (6, "")])
+def test_too_few_groups_to_tell_anything_are_said(units: int, said: str) -> None:
+    resampler = SimpleNamespace(resamples=1999, num_units=units, unit="groups")
+    assert said in "".join(_about_chance([{"p": 0.5}, None], resampler, num_seeds=5))
+    assert bool(_about_chance([{"p": 0.5}, None], resampler, num_seeds=5)) == bool(said)
 
 
 def test_a_row_whose_tuning_failed_is_not_trained_with_other_settings(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def toy_store(folder, **arguments):
 def toy_experiment(folder=Path(), *, model=None, train=None, allowed=("tests",), **compare):
     """Return an experiment whose training takes a fraction of a second."""
     value = {
-        "dataset": {"name": "synthetic"},
+        "dataset": {"name": "table", "path": "posts.csv", "sample_id": "id", "target": "label"},
         "modalities": [{"name": "text", "column": "text", "encoder": {"name": "hashed_ngrams"}}],
         "task": {"name": "classification"},
         "model": model or {"name": "concat", "hidden_channels": 8},

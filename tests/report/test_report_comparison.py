@@ -103,6 +103,51 @@ def test_where_text_alone_wins_the_page_says_so():
     assert "Of 1 method none are better than the baseline by more than chance explains, none are worse." in said
 
 
+def test_methods_that_learned_from_validation_rows_are_no_rivals_of_the_baseline_there():
+    flattered = {**row("stacking", 0.7, validation=0.99, p=0.5), "learned_from_validation": True}
+    said = words(render_comparison(small(row("text only", 0.6, 0.7, kind="unimodal"), flattered, row("concat", 0.65, 0.6, p=0.5))))
+    assert "No fusion method that did not learn from them is better on validation rows than the baseline" in said
+
+
+def test_a_choice_that_is_worse_on_test_rows_is_called_so():
+    said = words(render_comparison(small(TEXT, row("concat", 0.5, validation=0.8, p=0.01, difference=-0.1))))
+    assert "the method to take is concat" in said
+    assert "On the test rows it is worse than the baseline by more than chance explains." in said
+
+
+@pytest.mark.parametrize(
+    ("keep", "tuning", "said"),
+    [
+        ("best", [], "Epochs were chosen on validation rows, nothing on test rows."),
+        ("last", [{"name": "concat"}], "Settings were chosen on validation rows, nothing on test rows."),
+        ("best", [{"name": "concat"}], "Epochs and settings were chosen on validation rows, nothing on test rows."),
+        ("last", [], "Nothing was chosen on test rows."),
+    ],
+)
+def test_the_page_says_what_was_chosen_on_which_rows(keep, tuning, said):
+    assert said in words(render_comparison(small(TEXT, row("concat", 0.7), experiment={"train": {"keep": keep}}, tuning=tuning)))
+
+
+def test_a_row_without_a_value_on_validation_rows_does_not_compete_by_its_test_value():
+    odd = {**row("odd", 0.9), "validation": {}}
+    ladder = read_ladder(small(TEXT, odd, row("concat", 0.7, validation=0.65)), 200)
+    assert ladder.best.name == "concat"
+    assert [each.name for each in ladder.rows][-1] == "odd"
+
+
+def test_with_one_seed_nobody_is_counted_as_tested():
+    alone = row("concat", 0.7, p=0.5)
+    alone["against_baseline"] |= {"low": None, "high": None, "p": None, "p_corrected": None}
+    said = words(render_comparison(small(TEXT, alone)))
+    assert "by more than chance explains" not in said
+    assert "The two cannot be told apart." in said
+
+
+def test_a_gain_by_tuning_is_a_gain_also_where_less_is_better():
+    (found,) = tuning_rows([{"name": "concat", "default": 0.9, "validation": 0.8}], higher_is_better=False)
+    assert found.gain == pytest.approx(0.1)
+
+
 def test_without_validation_rows_the_page_says_that_its_choice_flatters():
     made = small({**TEXT, "validation": {}}, {**row("concat", 0.65), "validation": {}}, {**row("pca", 0.7), "validation": {}})
     said = words(render_comparison(made))

@@ -246,3 +246,5 @@ def test_the_last_epoch_is_kept_where_asked(store, tmp_path):
     last = train(store, tmp_path / "last", replace(SETTINGS, epochs=8, patience=0, keep="last"))
     assert last["best_epochs"] == [8, 8]
     assert best["best_epochs"] != [8, 8]
+    assert (best["monitor"], last["monitor"]) == ("macro_f1", None)
+    assert best["notes"] == last["notes"] == []
