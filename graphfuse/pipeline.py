@@ -130,7 +130,7 @@ def train(
     loaded = as_experiment(experiment, overrides, allowed)
     opened = open_store(store)
     settings = loaded.to_json()
-    check_trainable(settings, opened.recipe)
+    check_trainable(settings, opened.recipe, loaded.allowed)
     model = build("models", settings["model"], "model", loaded.allowed)
     task = build("tasks", settings["task"], "task", loaded.allowed)
     summary = fit(opened, settings, model, task, loaded.train, Path(out), resume=resume, progress=progress)
@@ -172,7 +172,7 @@ def compare(
     given = [f"compare.{name}={json.dumps(value, ensure_ascii=False)}" for name, value in asked.items() if value is not None]
     loaded = as_experiment(experiment, [*overrides, *given], allowed)
     opened = open_store(store)
-    check_trainable(loaded.to_json(), opened.recipe)
+    check_trainable(loaded.to_json(), opened.recipe, loaded.allowed)
     comparison = compare_models(opened, loaded, Path(out), workers=workers, progress=progress)
     return {"comparison": str(out), "report": str(Path(out) / "comparison.html"), **comparison}
 
@@ -194,17 +194,16 @@ def predict(
         progress: Called after each shard.
 
     Raises:
-        InputError: If the source or the run cannot be used, or `out` is a folder.
+        InputError: If the source or the run cannot be used, or `out` is a folder, no Parquet file, or the source itself.
     """
     from graphfuse.conversion.finish import counted
-    from graphfuse.conversion.new_rows import store_of
+    from graphfuse.conversion.new_rows import check_destination, store_of
     from graphfuse.store.frames import write_frame
     from graphfuse.training.predict import predict_frame
     from graphfuse.training.run import open_plain_run
 
     opened, out = open_plain_run(run, tuple(allowed)), Path(out)
-    if out.is_dir():
-        raise InputError(f"--out must be a file to write (got the folder '{out}'). Name it, such as {out / 'predictions.parquet'}")
+    check_destination(out, Path(source))
     with store_of(opened, Path(source), workers=workers, allowed=tuple(allowed), progress=progress) as store:
         predictions, quarantine = predict_frame(opened, store), store.quarantine
     write_frame(out, predictions)

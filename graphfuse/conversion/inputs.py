@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from graphfuse.conversion.fit import Fitted
+from graphfuse.core.build import build
 from graphfuse.core.columns import as_texts
 from graphfuse.core.differences import differences
-from graphfuse.core.errors import ConfigError
+from graphfuse.core.errors import ConfigError, GraphfuseError
 from graphfuse.core.tables import Manifest, rejection_frame
 
 RECIPE_PARTS = ("modalities", "edges", "task", "convert")
@@ -119,22 +121,37 @@ def _picture_sizes(manifest: Manifest) -> npt.NDArray[np.int64]:
     return np.array(sizes, dtype=np.int64)
 
 
-def check_trainable(settings: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
+def check_trainable(settings: Mapping[str, Any], recipe: Mapping[str, Any], allowed: tuple[str, ...] = ()) -> None:
     """Check that an experiment's graphs are those of a store; what only training reads, and where files lie, may differ.
 
     Args:
         settings: The experiment as plain JSON.
         recipe: The experiment that made the store.
+        allowed: Packages outside graphfuse whose plug-ins may be imported.
 
     Raises:
-        ConfigError: With every part that differs.
+        ConfigError: With every setting that differs.
     """
-    parts = ("dataset", "modalities", "edges")
-    different = [part for part in parts if _without_paths(settings[part]) != _without_paths(recipe.get(part))]
+    different = []
+    for part, room in (("dataset", "datasets"), ("modalities", "modalities"), ("edges", "edges")):
+        before, now = (_without_paths(_filled(value.get(part), room, part, allowed)) for value in (recipe, settings))
+        different += [
+            f"{place}: the store was converted with {_shown(old)} (got {_shown(new)}). Undo the change, or convert into a new folder."
+            for place, old, new in differences(before, now, part)
+        ]
     if different:
-        raise ConfigError(
-            f"{part}: the store was converted with other settings. Convert again, or undo the change to {part}." for part in different
-        )
+        raise ConfigError(different)
+
+
+def _filled(value: Any, room: str, path: str, allowed: tuple[str, ...]) -> Any:
+    """Return sections with the defaults of what they leave out, as plain JSON: to write a default down is no change."""
+    if isinstance(value, list):
+        return [_filled(section, room, f"{path}.{number}", allowed) for number, section in enumerate(value)]
+    try:
+        plugin = build(room, value, path, allowed)
+    except GraphfuseError:  # of another version, or not allowed: as it was written
+        return value
+    return json.loads(json.dumps({"name": value["name"], **asdict(plugin)}, default=str))
 
 
 def _without_paths(value: Any) -> Any:
@@ -144,4 +161,6 @@ def _without_paths(value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list) and value and all(isinstance(item, dict) and "name" in item for item in value):
+        return ", ".join(str(item["name"]) for item in value)[:80]
     return json.dumps(value, ensure_ascii=False)[:40]

@@ -19,6 +19,7 @@ from graphfuse.conversion.run import convert
 from graphfuse.conversion.shard import Job, convert_rows, typed_rejections
 from graphfuse.core.build import build
 from graphfuse.core.cache import without_cache
+from graphfuse.core.errors import InputError
 from graphfuse.core.progress import Progress
 from graphfuse.core.schema import GraphSchema, edge_name
 from graphfuse.core.sockets import Rows
@@ -94,6 +95,20 @@ def _parts(run: "Run", allowed: tuple[str, ...]) -> tuple[Experiment, Recipe, Fi
     fitted = Fitted(states={name: run.state(name) for name in run.states}, schema=run.schema, target=run.target)
     # the run's kernels, since there may be no compiler here
     return experiment, replace(Recipe.build(experiment), kernels=run.computing.kernels), fitted
+
+
+def check_destination(out: Path, source: Path) -> None:
+    """Check that predictions of a source can be written to a file.
+
+    Raises:
+        InputError: If it is a folder, not called a Parquet file, or would replace what is predicted.
+    """
+    if out.is_dir():
+        raise InputError(f"--out must be a file to write (got the folder '{out}'). Name it, such as {out / 'predictions.parquet'}")
+    if out.suffix.lower() not in (".parquet", ".pq"):
+        raise InputError(f"--out must be called a Parquet file, which predictions are written as (got '{out}'). Name it {out}.parquet")
+    if out.resolve().is_relative_to(source.resolve()):
+        raise InputError(f"--out must not be what is predicted, nor lie within it (got '{out}'). Give another name.")
 
 
 @contextmanager

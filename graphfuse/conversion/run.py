@@ -23,7 +23,7 @@ from graphfuse.conversion.recipe import Recipe
 from graphfuse.conversion.shard import PARTS, Job, single_thread, step_name, typed_rejections
 from graphfuse.conversion.workers import convert_shards
 from graphfuse.core.errors import InputError, IntegrityError
-from graphfuse.core.files import read_json, write_json
+from graphfuse.core.files import is_leftover, read_json, remove_leftovers, write_json
 from graphfuse.core.lock import LOCK, locked
 from graphfuse.core.progress import Progress, silent
 from graphfuse.core.registry import trusting
@@ -106,8 +106,6 @@ def _begin(folder: Path, plan: Mapping[str, Any]) -> None:
         ConfigError: If it was made from another recipe or other inputs, or begun with other versions.
         InputError: If it holds something else.
     """
-    for temporary in folder.rglob(".*.tmp"):
-        temporary.unlink()
     if (folder / INDEX).exists():
         index = read_index(folder)
         check_same(folder, {"recipe": index.recipe, "digests": index.digests}, plan)
@@ -120,10 +118,11 @@ def _begin(folder: Path, plan: Mapping[str, Any]) -> None:
         check_same(folder, begun, plan)
         check_same_versions(folder, begun, plan)
     else:
-        foreign = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
+        foreign = sorted(path.name for path in folder.iterdir() if path.name != LOCK and not is_leftover(path))
         if foreign:
             raise InputError(f"--out must be a new folder or one that convert made (got {folder}, with '{foreign[0][:40]}' in it).")
         write_json(folder / PLAN, plan)
+    remove_leftovers(folder)
 
 
 def _is_whole(folder: Path, files: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -50,6 +51,18 @@ def write_bytes(path: Path, content: bytes, *, lasting: bool = True) -> None:
         raise
     if lasting:
         sync_folder(path.parent)
+
+
+def is_leftover(path: Path) -> bool:
+    """Return whether a file is what `write_bytes` leaves when its process is killed."""
+    return re.fullmatch(r"\..+\.\d+\.tmp", path.name) is not None and path.is_file()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove, from a folder that is ours, what processes left that were killed while writing."""
+    for path in sorted(folder.rglob(".*.tmp")):
+        if is_leftover(path):
+            path.unlink()
 
 
 @contextmanager

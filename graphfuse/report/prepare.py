@@ -14,6 +14,7 @@ from graphfuse.core.sockets import Analysis
 from graphfuse.core.tables import IntArray
 from graphfuse.core.versions import installed_versions
 from graphfuse.report.choose import positions_of
+from graphfuse.store.frames import read_frame
 from graphfuse.store.graph_store import GraphStore
 
 if TYPE_CHECKING:  # a run is only read here; training lies beside the report, not below it
@@ -41,10 +42,11 @@ def analysis_order(run: "Run", store: GraphStore, chosen: tuple[str, ...]) -> In
     """Return the positions of the test rows, those to be drawn first, since edges are scored one at a time in the first rows only.
 
     Raises:
-        InputError: If the store has another target than the run, a chosen sample is not a test row, or there are none.
+        InputError: If the store has another target or other test rows than the run's, a chosen sample is not a test row, or there are none.
     """
     _check_target(run, store)
     test, first = store.indices("test"), positions_of(store, chosen)
+    _check_rows(run, store, test)
     for name, position in zip(chosen, first, strict=True):
         if position not in test:
             split = store.samples["split"].iloc[int(position)]
@@ -65,6 +67,17 @@ def _check_target(run: "Run", store: GraphStore) -> None:
         raise InputError(
             f"Analyses need a store with the run's target (the run has {_told(run.target)}, {store.path} {_told(store.target)}). "
             "Give the store that it was trained on."
+        )
+
+
+def _check_rows(run: "Run", store: GraphStore, test: IntArray) -> None:
+    """Raise an InputError if other rows are tested than when the run was: it may have learned from them, and its metrics are of others."""
+    path = run.path / "predictions-test.parquet"
+    before = read_frame(path)["sample_id"].tolist() if path.exists() else []
+    if before and before != store.samples["sample_id"].iloc[test].tolist():
+        raise InputError(
+            f"Analyses look at the run's own test rows ({store.path} has {len(test):,} test rows, and they are others than the run's "
+            f"{len(before):,}). Give the store that it was trained on."
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -14,6 +15,7 @@ from graphfuse.core.schema import TargetSchema
 from graphfuse.core.sockets import Task
 from graphfuse.nn.fusion import FusionNetwork
 from graphfuse.store.graph_store import GraphStore
+from graphfuse.store.layout import state_file
 from graphfuse.training.computing import reproducible
 from graphfuse.training.run import Run
 
@@ -79,7 +81,17 @@ def predict_frame(run: Run, store: GraphStore, split: str | None = None) -> pd.D
             f"The store must be converted as the run's was; {store.path} has other node types, channels or edge types. "
             "Give predict the raw table, so that it is converted alike."
         )
+    learned = [name for name in run.states if name not in store.states or _state(run.path, name) != _state(store.path, name)]
+    if learned:
+        raise InputError(
+            f"The store must be converted with what the run's own learned from its train rows; {store.path} learned otherwise "
+            f"({', '.join(learned)[:80]}). Give predict the raw table, so that it is converted alike, or the store that the run was trained on."
+        )
     return predict_batches(run, store.batches(split, batch_size=EVALUATION_BATCH), store.samples)
+
+
+def _state(folder: Path, name: str) -> bytes:
+    return (folder / state_file(name)).read_bytes()
 
 
 def predict_batches(run: Run, batches: Iterable[Batch], samples: pd.DataFrame) -> pd.DataFrame:

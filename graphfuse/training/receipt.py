@@ -1,6 +1,7 @@
 """What a run was made from, and whether it is whole."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,8 @@ import torch
 
 from graphfuse.core.differences import differences
 from graphfuse.core.errors import ConfigError, InputError, IntegrityError, UnsafeError
-from graphfuse.core.files import digest_file, file_entries, inside, read_json, write_json
+from graphfuse.core.files import digest_file, file_entries, inside, is_leftover, read_json, remove_leftovers, write_json
+from graphfuse.core.lock import LOCK
 from graphfuse.core.settings import TrainSettings
 from graphfuse.core.versions import installed_versions
 from graphfuse.store.graph_store import GraphStore
@@ -19,8 +21,11 @@ FORMAT = 1
 RECEIPT = "receipt.json"
 INPUTS = "inputs.json"
 CHECKPOINT = "checkpoint.safetensors"
-NOT_LISTED = ("tensorboard", INPUTS, RECEIPT, ".lock", CHECKPOINT)
-"""Event files hold times, so they are no part of what has to repeat; a checkpoint is not used any more, and knows its own digest."""
+LISTED = re.compile(
+    r"(experiment|schema|metrics)\.json|predictions-\w+\.parquet|state/.+|seed-\d+/(model\.json|model\.safetensors|metrics\.jsonl)"
+)
+"""Files that a run consists of. Event files hold times, so they are no part of what has to repeat; a checkpoint is not used any more, and
+knows its own digest; what else somebody keeps beside them is theirs."""
 
 
 def describe_inputs(store: GraphStore, experiment: Mapping[str, Any], settings: TrainSettings) -> dict[str, Any]:
@@ -42,16 +47,19 @@ def begin(out: Path, inputs: Mapping[str, Any], resume: bool) -> bool:
     """Start or resume a run in a folder, and return whether it is already whole.
 
     Raises:
-        InputError: If the folder holds a run and `resume` is off.
+        InputError: If the folder holds a run and `resume` is off, or something that is no run.
         ConfigError: If the run there was made from something else; every difference is listed.
     """
-    for leftover in sorted(out.rglob(".*.tmp")):  # of a process that was killed while writing
-        leftover.unlink()
     if not (out / INPUTS).exists():
+        foreign = sorted(path.name for path in out.iterdir() if path.name != LOCK and not is_leftover(path))
+        if foreign:
+            raise InputError(f"train writes into a new folder (got '{out}', with '{foreign[0][:40]}' in it). Give another --out.")
+        remove_leftovers(out)
         return False
     if not resume:
         state = "a finished run" if (out / RECEIPT).exists() else "a run that was interrupted"
         raise InputError(f"train writes into a new folder; {out} holds {state}. Give another --out, or add --resume to go on with it.")
+    remove_leftovers(out)
     different = list(differences(read_json(out / INPUTS), json.loads(json.dumps(inputs))))
     if different:
         raise ConfigError(
@@ -67,8 +75,7 @@ def begin(out: Path, inputs: Mapping[str, Any], resume: bool) -> bool:
 def write_receipt(out: Path, inputs: Mapping[str, Any]) -> None:
     """Write the receipt, last: its presence means the run is whole."""
     names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
-    listed = [name for name in names if not {name.partition("/")[0], name.rpartition("/")[2]} & set(NOT_LISTED)]
-    write_json(out / RECEIPT, {"format": FORMAT, **inputs, "files": file_entries(out, listed)})
+    write_json(out / RECEIPT, {"format": FORMAT, **inputs, "files": file_entries(out, list(filter(LISTED.fullmatch, names)))})
 
 
 def read_receipt(path: Path) -> dict[str, Any]:

@@ -305,6 +305,22 @@ def test_a_newer_or_damaged_run_is_refused(line: Path, tmp_path: Path, file: str
             "E_INPUT",
             ("--out must be a file", "'images'", "images/predictions.parquet"),
         ),
+        (
+            ["predict", "run", "--input", "posts.csv", "--out", "posts.csv"],
+            "E_INPUT",
+            ("called a Parquet file", "Name it posts.csv.parquet"),
+        ),
+        (
+            ["predict", "run", "--input", "store", "--out", "store/samples.parquet"],
+            "E_INPUT",
+            ("--out must not be what is predicted, nor lie within it", "another name"),
+        ),
+        (["train", "experiment.yaml", "--store", "store", "--out", "."], "E_INPUT", ("train writes into a new folder", "another --out")),
+        (
+            ["train", "experiment.yaml", "--store", "store", "--out", "store"],
+            "E_INPUT",
+            ("train writes into a new folder", "another --out"),
+        ),
         (["inspect", "none"], "E_INPUT", ("A store is a folder that convert made", "'none'", "graphfuse convert EXPERIMENT")),
         (["inspect", "store", "--sample", "p99"], "E_INPUT", ("must be in the store", "'p99'", "Did you mean 'p9'?")),
         (["train", "experiment.yaml", "--store", "store", "--out", "run"], "E_INPUT", ("holds a finished run", "--resume")),

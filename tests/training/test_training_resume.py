@@ -7,6 +7,7 @@ import pytest
 from toy_training import EXPERIMENT, SETTINGS, Killed, contents, made_store, train
 
 from graphfuse.core.errors import ConfigError, InputError, IntegrityError
+from graphfuse.core.files import read_json
 from graphfuse.training.checkpoint import read_tensors, write_tensors
 
 
@@ -142,6 +143,28 @@ def test_a_folder_with_a_run_is_not_overwritten(store, tmp_path):
     train(store, tmp_path / "run", resume=True)
     with pytest.raises(InputError, match="holds a finished run"):
         train(store, tmp_path / "run")
+
+
+def test_files_of_others_are_neither_written_over_nor_listed_nor_removed(store, tmp_path):
+    (tmp_path / "mine").mkdir()
+    for name in ("schema.json", ".notes.tmp"):
+        (tmp_path / "mine" / name).write_text("mine")
+    with pytest.raises(InputError, match=r"train writes into a new folder \(got '.*mine', with '.notes.tmp' in it\)"):
+        train(store, tmp_path / "mine")
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [".notes.tmp", "schema.json"]
+    # and what somebody lays beside a run is no part of it
+    with pytest.raises(Killed):
+        train(store, tmp_path / "run", progress=kill_after(1))
+    (tmp_path / "run" / "notes.txt").write_text("a note")
+    train(store, tmp_path / "run", resume=True)
+    assert "notes.txt" not in read_json(tmp_path / "run" / "receipt.json")["files"]
+
+
+def test_a_folder_in_which_a_process_was_killed_at_its_first_write_is_as_good_as_new(store, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".inputs.json.4711.tmp").write_text("{")
+    train(store, tmp_path / "run", replace(SETTINGS, epochs=1))
+    assert not list((tmp_path / "run").glob(".*.tmp"))
 
 
 @pytest.mark.parametrize("place", [0.02, 0.3, 0.6, 0.99])

@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,9 @@ from graphfuse.core.compiled import has_compiler
 from graphfuse.core.errors import InputError, IntegrityError, UnsafeError
 from graphfuse.core.files import read_json, unpack_strings, write_json
 from graphfuse.core.schema import GraphSchema
+from graphfuse.store.arrays import map_arrays, write_arrays
 from graphfuse.store.frames import read_frame
+from graphfuse.store.graph_store import open_store
 from graphfuse.training.predict import collect, predict_frame
 from graphfuse.training.run import open_run
 
@@ -100,6 +103,14 @@ def test_a_store_of_another_schema_is_refused(folder, tmp_path):
     )
     with pytest.raises(InputError, match="converted as the run's was"):
         predict_frame(open_run(folder, ALLOWED), made_store(tmp_path / "store", schema=other))
+
+
+def test_a_store_that_learned_from_other_train_rows_is_refused(store, folder, tmp_path):
+    other = shutil.copytree(store.path, tmp_path / "other")
+    (state,) = (other / "state").glob("*.safetensors")
+    write_arrays(state, {name: array + 1 for name, array in map_arrays(state).items() if array.dtype.kind == "f"} | {"new": np.zeros(1)})
+    with pytest.raises(InputError, match=rf"learned otherwise \({state.stem}\)"):
+        predict_frame(open_run(folder, ALLOWED), open_store(other, verify=False))
 
 
 def test_an_interrupted_run_says_how_to_go_on(copy):
