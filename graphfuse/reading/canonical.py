@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 import pandas as pd
 import pyarrow.compute as pc
 
-from graphfuse.core.columns import arrow_texts
+from graphfuse.core.columns import arrow_texts, is_missing
 from graphfuse.core.errors import InputError
 from graphfuse.core.tables import Rejection
 from graphfuse.reading.raw_table import RawTable
@@ -52,8 +52,9 @@ def _check_unique(raw: RawTable, ids: pd.Series) -> None:
 
 
 def group_names(cells: pd.Series, group: Group, keys: pd.Series, rejections: list[Rejection]) -> pd.Series:
-    """Return the group of each row; where the pattern finds none, the whole cell is the group."""
+    """Return the group of each row; "" where the cell says that there is none, the whole cell where the pattern finds nothing in it."""
     cells = as_ids(cells)
+    cells = cells.mask(is_missing(cells) | (cells == "[]"), "")
     if group.pattern is None:
         return cells
     found = {cell: match.group(1) for cell in cells.unique() if (match := re.match(group.pattern, cell)) and match.group(1)}
