@@ -7,6 +7,7 @@
 What is done is never done again; what failed is tried again whenever the comparison is repeated.
 """
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
@@ -20,7 +21,8 @@ from graphfuse.comparison.isolated import Work, run_isolated
 from graphfuse.comparison.measure import MemoryMeter, Stopwatch, predict_seconds
 from graphfuse.comparison.plan import Row
 from graphfuse.core.build import build
-from graphfuse.core.files import read_json, write_json
+from graphfuse.core.errors import GraphfuseError
+from graphfuse.core.files import digest_file, read_json, write_json
 from graphfuse.core.progress import Progress
 from graphfuse.core.registry import load
 from graphfuse.store.graph_store import GraphStore, open_store
@@ -28,6 +30,7 @@ from graphfuse.training.checkpoint import read_tensors, write_tensors
 from graphfuse.training.computing import Computing, reproducible
 from graphfuse.training.fit import fit
 from graphfuse.training.predict import EVALUATION_BATCH, Outputs, collect
+from graphfuse.training.receipt import read_receipt
 from graphfuse.training.run import open_run
 
 SPLITS = ("validation", "test")
@@ -74,9 +77,26 @@ class Attempt:
         return read_json(path) if path.exists() else None
 
     def is_done(self, out: Path) -> bool:
-        """Return whether it succeeded before."""
-        record = self.record(out)
-        return record is not None and record["status"] == "done"
+        """Return whether it succeeded before, and all that it left is as it was written."""
+        try:
+            record = self.record(out)
+            if record is None or record["status"] != "done":
+                return False
+            read_receipt(self.run_folder(out))
+            outputs = digest_file(self.outputs_file(out))
+            return bool(record["metrics"] == _means(read_json(self.run_folder(out) / "metrics.json"))) and outputs == record["outputs"]
+        except (GraphfuseError, OSError, KeyError):
+            return False
+
+    def begin_again(self, out: Path) -> None:
+        """Remove a failure; and of a success that is not whole any more everything, so that it is made again."""
+        try:
+            failed = (self.record(out) or {}).get("status", "failed") == "failed"
+        except GraphfuseError:
+            failed = False
+        if not failed:
+            shutil.rmtree(self.run_folder(out), ignore_errors=True)
+        self.record_file(out).unlink(missing_ok=True)
 
 
 def open_for(job: Job, row: Row) -> GraphStore:
@@ -114,7 +134,7 @@ def run_attempts(job: Job, attempts: Sequence[Attempt], *, workers: int, progres
     missing = [attempt for attempt in attempts if not attempt.is_done(job.out)]
     work = [Work(key=attempt, label=attempt.label, function=make_attempt, arguments=(job, attempt)) for attempt in missing]
     for attempt in missing:
-        attempt.record_file(job.out).unlink(missing_ok=True)  # of a failure before
+        attempt.begin_again(job.out)
     for piece, outcome in run_isolated(
         work, workers=workers, preload=modules(job, missing), progress=progress, done=len(attempts) - len(missing)
     ):
@@ -162,7 +182,13 @@ def make_attempt(job: Job, attempt: Attempt) -> None:
         "predict_seconds_per_1000": seconds,
         "peak_memory_mb": peak,
         "notes": summary["notes"],
-        "metrics": {split: {name: value["mean"] for name, value in found["metrics"].items()} for split, found in summary["splits"].items()},
+        "metrics": _means(summary),
+        "outputs": digest_file(attempt.outputs_file(out)),
     }
     write_json(attempt.record_file(out), record)
     watch.stop()
+
+
+def _means(summary: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Return each metric by split, of what `metrics.json` of a run holds."""
+    return {split: {name: value["mean"] for name, value in found["metrics"].items()} for split, found in summary["splits"].items()}

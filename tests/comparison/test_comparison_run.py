@@ -3,6 +3,7 @@
 import csv
 import json
 import multiprocessing
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -104,6 +105,26 @@ def test_a_model_that_fails_is_reported_and_stops_nobody(tmp_path: Path) -> None
     rows = named(run(store, tmp_path / "out", models=models, settings=settings, seeds=1))
     assert rows[f"{HERE}:Deadly"]["failures"] == [] and rows[f"{HERE}:Deadly"]["seeds"] == [0]
     assert {name: time for name, time in written(tmp_path / "out").items() if name in before} == before
+
+
+@pytest.mark.parametrize(
+    "damaged", ["attempts/concat/seed-0.safetensors", "attempts/concat/seed-0.json", "runs/concat/seed-0/metrics.json"]
+)
+@pytest.mark.parametrize("how", ["changed", "cut short", "gone"])
+def test_an_attempt_that_is_not_whole_any_more_is_made_again(done, tmp_path: Path, damaged: str, how: str) -> None:
+    store, out, whole = done
+    copy = Path(shutil.copytree(out, tmp_path / "copy"))
+    path = copy / damaged
+    content = path.read_bytes()
+    if how == "gone":
+        path.unlink()
+    else:
+        changed = content.replace(b'"macro_f1": 0', b'"macro_f1": 9') if path.suffix == ".json" else content[:-1] + bytes([content[-1] ^ 1])
+        path.write_bytes(changed if how == "changed" else content[: len(content) // 2])
+    again = run(store, copy, models=["concat", "relational_mean"], calibration=True)
+    assert [row["test"] for row in again["rows"]] == [row["test"] for row in whole["rows"]]
+    others = {name: time for name, time in written(out).items() if "concat/" not in name}
+    assert {name: time for name, time in written(copy).items() if name in others} == others
 
 
 def test_what_learned_from_validation_rows_is_marked_and_not_chosen_by_them(tmp_path: Path) -> None:
