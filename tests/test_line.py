@@ -150,7 +150,7 @@ def test_training_refuses_graphs_that_other_settings_made(line: Path, capsys: py
     changed = ["--set", "modalities.0.unit=word"]
     options = ["--store", str(line / "stores" / "posts"), "--out", str(line / "refused")]
     assert run(["train", str(line / "experiment.yaml"), *options, *QUICK, *changed]) == 2
-    assert "modalities: the store was converted with other settings" in capsys.readouterr().err
+    assert 'modalities.0.unit: the store was converted with "sentence" (got "word")' in capsys.readouterr().err
 
 
 def test_init_never_overwrites(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
