@@ -77,7 +77,8 @@ def room_for(path: Path, num_bytes: int) -> Iterator[None]:
     except OSError as error:
         if error.errno in NO_SPACE:
             raise ResourceError(
-                f"Writing {path} needs {num_bytes:,} bytes ({NO_SPACE[error.errno]}). Make room and repeat the same command; it resumes."
+                f"Writing {path} needs {num_bytes:,} bytes ({NO_SPACE[error.errno]}). "
+                "Make room and repeat the command (train: with --resume); it resumes."
             ) from error
         raise
 

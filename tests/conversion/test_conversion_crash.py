@@ -117,7 +117,7 @@ def test_killed_while_cleaning_up_the_repeated_command_finishes_it(tmp_path, mon
 def test_a_full_disk_is_said_in_words_and_resumed(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", failing(os.fsync, 9, OSError(28, "No space left on device")))
-        with pytest.raises(ResourceError, match=r"no space left.*Make room and repeat the same command; it resumes"):
+        with pytest.raises(ResourceError, match=r"no space left.*Make room and repeat the command \(train: with --resume\); it resumes"):
             run(tmp_path / "full")
     run(tmp_path / "full")
     run(tmp_path / "whole")

@@ -1,11 +1,12 @@
 """Files are listed with what tells them from any other, whole or in pieces; names lead to files in their folder or nowhere."""
 
+import errno
 import hashlib
 import os
 
 import pytest
 
-from graphfuse.core.errors import UnsafeError
+from graphfuse.core.errors import ResourceError, UnsafeError
 from graphfuse.core.files import PIECE, checksum_bytes, checksum_file, digest_file, file_entries, inside, write_bytes
 
 
@@ -56,6 +57,15 @@ def test_a_link_that_leads_back_to_itself_is_refused(tmp_path):
     (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
     with pytest.raises(UnsafeError, match="may not go in circles"):
         inside(tmp_path, "loop.png")
+
+
+def test_a_full_disk_is_told_with_the_way_on_of_every_command(tmp_path, monkeypatch):
+    def fail(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(ResourceError, match=r"no space left.*repeat the command \(train: with --resume\)"):
+        write_bytes(tmp_path / "checkpoint", b"all of it")
 
 
 @pytest.mark.parametrize(("lasting", "waits"), [(True, 2), (False, 0)])
