@@ -1,5 +1,6 @@
 """Files written whole or not at all, digests, and paths that stay in their folder."""
 
+import errno
 import hashlib
 import json
 import os
@@ -189,16 +190,26 @@ def inside(root: Path, name: str) -> Path:
     if "\0" in name or "\\" in name or name.startswith(("/", "~")) or name[1:2] == ":":
         raise UnsafeError(f"A path must be relative with forward slashes (got '{shown}'). Give it relative to the table's folder.")
     base = root.resolve()
-    try:
+    with _no_circles(shown):
         real = _real(base, name)
-    except RuntimeError as error:  # links that lead back to themselves
-        raise UnsafeError(f"A path may not go in circles (got '{shown}'). Put the file itself there, no link.") from error
     if not real.is_relative_to(base):
         raise UnsafeError(f"A path may not leave its folder (got '{shown}'). Copy the file into it.")
-    mode = os.stat(real).st_mode
+    with _no_circles(shown):
+        mode = os.stat(real).st_mode
     if not stat.S_ISREG(mode):
         raise UnsafeError(f"A path must name a regular file (got '{shown}'). Put the file itself there, no folder or pipe.")
     return real
+
+
+@contextmanager
+def _no_circles(shown: str) -> Iterator[None]:
+    """Refuse links that lead back to themselves: `Path.resolve` raises RuntimeError before Python 3.13, and nothing since; `stat` ELOOP."""
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ELOOP:
+            raise
+        raise UnsafeError(f"A path may not go in circles (got '{shown}'). Put the file itself there, no link.") from error
 
 
 def _real(base: Path, name: str) -> Path:
