@@ -2,14 +2,18 @@
 
 One SQLite file: safe with several processes, never the wrong vector, since the key is a digest of everything the
 vector depends on. `GRAPHFUSE_CACHE` names the folder (default `~/.cache/graphfuse`); `off` turns it off.
+
+It only saves time, so nothing ends because of it: a damaged file is set aside and a new one begun, and where none can be read or
+written, each process says so once and computes what it needs.
 """
 
 import os
 import sqlite3
 import struct
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -21,8 +25,12 @@ from graphfuse.core.tables import FloatArray
 WAIT = 60.0
 """Seconds until another process must have finished what it writes."""
 
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
 _off: ContextVar[bool] = ContextVar("off", default=False)
 _counts = {"hits": 0, "misses": 0}
+_unusable: set[Path] = set()
+"""Folders that this process goes without."""
 
 
 def cache_counts() -> tuple[int, int]:
@@ -61,21 +69,11 @@ class FeatureCache:
             found |= fresh
         return [found[key] for key in keys]
 
-    def _connect(self) -> sqlite3.Connection:
-        assert self._folder is not None
-        self._folder.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self._folder / "features.sqlite", timeout=WAIT)
-        _write_ahead(connection)
-        connection.execute("CREATE TABLE IF NOT EXISTS features (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID")
-        return connection
-
     def _read(self, keys: set[str]) -> dict[str, FloatArray]:
-        if self._folder is None:
-            return {}
+        ordered = sorted(keys)
         found: dict[str, FloatArray] = {}
-        connection = self._connect()
-        try:
-            ordered = sorted(keys)
+
+        def select(connection: sqlite3.Connection) -> None:
             for start in range(0, len(ordered), 500):
                 part = ordered[start : start + 500]
                 marks = ",".join("?" * len(part))
@@ -83,21 +81,82 @@ class FeatureCache:
                     array = _unpack(value)
                     if array is not None:
                         found[key] = array
-        finally:
-            connection.close()
+
+        self._use(select)
         return found
 
     def _write(self, arrays: dict[str, FloatArray]) -> None:
-        if self._folder is None:
-            return
-        connection = self._connect()
-        try:
+        rows = [(key, _pack(array)) for key, array in arrays.items() if len(array)]
+
+        def insert(connection: sqlite3.Connection) -> None:
             with connection:
-                connection.executemany(
-                    "INSERT OR REPLACE INTO features VALUES (?, ?)", [(key, _pack(array)) for key, array in arrays.items() if len(array)]
-                )
-        finally:
+                connection.executemany("INSERT OR REPLACE INTO features VALUES (?, ?)", rows)
+
+        self._use(insert)
+
+    def _use(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Do some work with the file, once more with a new one if it is damaged; without a file that can be used, do nothing."""
+        if self._folder is None or self._folder in _unusable:
+            return
+        path = self._folder / "features.sqlite"
+        try:
+            number = _number(path)
+            try:
+                with closing(self._connect(path)) as connection:
+                    work(connection)
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                if _number(path) == number:  # else another process has begun a new one meanwhile
+                    _set_aside(path)
+                with closing(self._connect(path)) as connection:
+                    work(connection)
+        except (sqlite3.Error, OSError) as error:
+            _go_without(self._folder, error)
+
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=WAIT)
+        try:
+            _write_ahead(connection)
+            connection.execute("CREATE TABLE IF NOT EXISTS features (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID")
+        except BaseException:
             connection.close()
+            raise
+        return connection
+
+
+def _number(path: Path) -> int:
+    """Return what tells a file from another that takes its name; 0 if there is none."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED
+
+
+def _set_aside(path: Path) -> None:
+    """Give a damaged file another name; first remove what SQLite keeps beside it, which belongs to no new file."""
+    for companion in (f"{path}-wal", f"{path}-shm"):
+        Path(companion).unlink(missing_ok=True)
+    aside = path.with_name(f"{path.name}.damaged")
+    with suppress(FileNotFoundError):  # another process was quicker
+        path.replace(aside)
+    warnings.warn(f"The feature cache {path} is damaged. It is set aside as {aside.name}, and a new one is begun.", stacklevel=2)
+
+
+def _go_without(folder: Path, error: Exception) -> None:
+    """Leave this folder alone from now on: every chunk would meet, and perhaps wait for, the same."""
+    if folder not in _unusable:
+        _unusable.add(folder)
+        warnings.warn(
+            f"The feature cache in {folder} cannot be used ({error}); features are computed without it. "
+            "Mend it, or name another folder (or off) in GRAPHFUSE_CACHE.",
+            stacklevel=2,
+        )
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
@@ -118,7 +177,11 @@ def open_cache() -> FeatureCache:
     place = os.environ.get("GRAPHFUSE_CACHE", "")
     if place == "off" or _off.get():
         return FeatureCache(None)
-    return FeatureCache(Path(place) if place else Path.home() / ".cache" / "graphfuse")
+    try:
+        return FeatureCache(Path(place) if place else Path.home() / ".cache" / "graphfuse")
+    except RuntimeError as error:  # nobody knows where home is
+        _go_without(Path("~", ".cache", "graphfuse"), error)
+        return FeatureCache(None)
 
 
 @contextmanager
@@ -142,10 +205,12 @@ def _pack(array: FloatArray) -> bytes:
     return bytes.fromhex(digest_bytes(body))[:16] + body
 
 
-def _unpack(value: bytes) -> FloatArray | None:
+def _unpack(value: object) -> FloatArray | None:
     """Return the array, or None if the entry is damaged (it is then computed again)."""
+    if not isinstance(value, bytes) or len(value) < 24:
+        return None
     body = value[16:]
-    if len(value) < 24 or bytes.fromhex(digest_bytes(body))[:16] != value[:16]:
+    if bytes.fromhex(digest_bytes(body))[:16] != value[:16]:
         return None
     rows, channels = struct.unpack("<II", body[:8])
     return np.frombuffer(body[8:], dtype=np.float32).reshape(rows, channels)

@@ -148,7 +148,8 @@ def library(source: Path, **numbers: int) -> ctypes.CDLL:
     built = folder / f"{source.stem}-{digest[:32]}.so"
     if not built.exists():
         # under a name of its own first, since other processes may be doing the same
-        handle, draft = tempfile.mkstemp(suffix=".so", dir=folder)
+        with _place_to_build():
+            handle, draft = tempfile.mkstemp(suffix=".so", dir=folder)
         os.close(handle)
         try:
             _run([*command, str(source), "-o", draft])
@@ -170,7 +171,20 @@ def _find_in(named: str, path: str) -> tuple[str, ...] | None:
     return next((tuple(each) for each in candidates if shutil.which(each[0], path=path)), None)
 
 
+@contextmanager
+def _place_to_build() -> Iterator[None]:
+    """Say how to name a folder, where there is none to build in."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows where home is
+        raise ConfigError(
+            f"train.kernels: compiled needs a folder to build in ({error}). "
+            "Name one that you may write to in GRAPHFUSE_CACHE, or take train.kernels=torch."
+        ) from error
+
+
 @cache
+@_place_to_build()
 def _folder() -> Path:
     """Return where to build: a folder that only its owner writes to, since what lies there will be run."""
     place = os.environ.get("GRAPHFUSE_CACHE", "")

@@ -138,6 +138,32 @@ def test_a_folder_that_others_write_to_is_refused(source: Path, tmp_path: Path) 
         compiled.library(source, ANSWER=42)
 
 
+@pytest.mark.parametrize("place", ["a file where the folder should be", "no home"])
+def test_without_a_folder_to_build_in_the_error_names_the_variable(
+    place: str, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").touch()
+    if place == "no home":
+        monkeypatch.delenv("GRAPHFUSE_CACHE")
+        monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(ConfigError, match=r"needs a folder to build in .*GRAPHFUSE_CACHE"):
+        compiled._folder()
+
+
+@needs_compiler
+def test_a_folder_that_cannot_be_written_to_is_told_with_the_variable(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    with pytest.raises(ConfigError, match=r"Permission denied.*GRAPHFUSE_CACHE"):
+        compiled.library(source, ANSWER=42)
+
+
+def no_home() -> Path:
+    raise RuntimeError("Could not determine home directory.")
+
+
 @needs_compiler
 def test_loops_get_numbers_and_where_numbers_lie(source: Path) -> None:
     source.write_text(SUMS)
