@@ -6,14 +6,14 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from inspect import Parameter, Signature, signature
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from graphfuse.core.errors import GraphfuseError
+from graphfuse.core.errors import GraphfuseError, ResourceError
 from graphfuse.core.progress import Progress
 
 if TYPE_CHECKING:  # rich is loaded only where a bar or a table is drawn
@@ -80,7 +80,7 @@ def perform(
         resume: What to do after an interruption.
 
     Raises:
-        typer.Exit: 0 done, 2 the user can mend it, 1 a bug, 130 interrupted.
+        typer.Exit: 0 done, 2 the user can mend it (a full disk behind standard output, too), 1 a bug, 130 interrupted.
     """
     _hush_libraries()
     try:
@@ -99,11 +99,15 @@ def perform(
         _show_traceback()
         _fail("E_BUG", f"This is a bug in graphfuse, not in your data ({type(error).__name__}). Please report the lines above.", as_json)
         raise typer.Exit(1) from None
-    with _whoever_reads():
-        for line in lines:
-            say(line)
-        if as_json:
-            typer.echo(json.dumps(_finite(figures), ensure_ascii=False, allow_nan=False, default=str))
+    try:
+        with _whoever_reads():
+            for line in lines:
+                say(line)
+            if as_json:
+                typer.echo(json.dumps(_finite(figures), ensure_ascii=False, allow_nan=False, default=str))
+    except ResourceError as error:
+        _fail(error.code, str(error), as_json=False)  # a line of JSON would find no place either
+        raise typer.Exit(2) from None
 
 
 class Reporter:
@@ -196,17 +200,26 @@ def _fail(code: str, message: str, as_json: bool) -> None:
     for line in (f"graphfuse: {first}", *others):
         say(line, err=True)
     if as_json:
-        with _whoever_reads():
+        with suppress(ResourceError), _whoever_reads():  # standard error and the exit status tell it already
             typer.echo(json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False))
 
 
 @contextmanager
 def _whoever_reads() -> Iterator[None]:
-    """Write to standard output, or to nobody: `graphfuse list | head` reads no further, which changes no exit status."""
+    """Write to standard output, or to nobody: `graphfuse list | head` reads no further, which changes no exit status.
+
+    Raises:
+        ResourceError: If it is a file that takes no more.
+    """
     try:
         yield
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
+        if not isinstance(error, BrokenPipeError):
+            raise ResourceError(
+                f"Standard output must take what is written to it ({error.strerror or error}). "
+                "What the command made is kept; make room, or send its output elsewhere."
+            ) from error
 
 
 def _finite(value: Any) -> Any:

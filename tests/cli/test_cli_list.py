@@ -57,3 +57,15 @@ def test_a_mistake_stays_one_when_nobody_reads_its_json() -> None:
         done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is always full")
+@pytest.mark.parametrize("arguments", [("list",), ("list", "--json", "-q"), ("inspect", "nowhere", "--json")])
+def test_a_full_disk_behind_standard_output_is_told_without_a_traceback(arguments: tuple[str, ...]) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([sys.executable, "-m", "graphfuse", *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    if arguments[0] == "list":
+        assert "Standard output must take what is written to it (No space left on device)" in done.stderr
