@@ -1,6 +1,7 @@
 """Opening pictures that nobody vouched for: where they lie, how large they are, and what is in them, in that order."""
 
 import contextlib
+import io
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from graphfuse.core.errors import UnsafeError
-from graphfuse.core.files import digest_file, inside
+from graphfuse.core.files import checksum_bytes, digest_bytes, inside
 from graphfuse.reading.picture_names import FORMATS
 
 READ = tuple(dict.fromkeys(FORMATS.values()))
@@ -52,6 +53,9 @@ class Picture:
     path: Path
     digest: str
     """SHA-256 of the file."""
+    checksum: str
+    """XXH3-128 of the file, by which `decode` knows it again."""
+    num_bytes: int
     width: int
     height: int
     """Pixels of the upright picture."""
@@ -86,8 +90,9 @@ def _read_header(path: Path, shown: str, max_pixels: int, version: tuple[int, ..
     """Read a file's header; `version` makes a changed file a new one."""
     if version[1] == 0:
         raise PictureError("image_unreadable", f"A picture must have content (got an empty file, {shown}). Fetch it again.")
+    content = _read(path, version[1], shown)
     with _quietly(shown):
-        image = Image.open(path, formats=READ)
+        image = Image.open(io.BytesIO(content), formats=READ)
     with image:
         width, height = image.size
         if width * height > max_pixels:
@@ -103,7 +108,16 @@ def _read_header(path: Path, shown: str, max_pixels: int, version: tuple[int, ..
         note = f"A picture's ending should say its format (got {true_format} in {shown}); it was used all the same. Rename it."
     if orientation >= 5:
         width, height = height, width
-    return Picture(path=path, digest=digest_file(path), width=width, height=height, orientation=orientation, note=note)
+    return Picture(
+        path=path,
+        digest=digest_bytes(content),
+        checksum=checksum_bytes(content),
+        num_bytes=len(content),
+        width=width,
+        height=height,
+        orientation=orientation,
+        note=note,
+    )
 
 
 def decode(picture: Picture, size: int) -> Image.Image:
@@ -112,10 +126,16 @@ def decode(picture: Picture, size: int) -> Image.Image:
     JPEG files are decoded at a reduced scale where that is enough. Of an animation, the first frame.
 
     Raises:
-        PictureError: With the reason `image_unreadable`.
+        PictureError: With the reason `image_unreadable`, or `picture_changed` if the file is no longer the one whose header was read:
+            its features would be kept for the other's digest.
     """
     shown = f"'{picture.path.name[:40]}'"
-    with _quietly(shown), Image.open(picture.path, formats=READ) as image:
+    content = _read(picture.path, picture.num_bytes, shown)
+    if checksum_bytes(content) != picture.checksum:
+        raise PictureError(
+            "picture_changed", f"A picture must stay the same while a command runs (got {shown}, which was replaced). Repeat the command."
+        )
+    with _quietly(shown), Image.open(io.BytesIO(content), formats=READ) as image:
         scale = min(1.0, size / max(image.size))
         width, height = (max(1, round(side * scale)) for side in image.size)
         image.draft("RGB", (width, height))  # the shorter side, too, decides: asked for a square, it would decode the whole
@@ -124,6 +144,12 @@ def decode(picture: Picture, size: int) -> Image.Image:
         if upright.size != (width, height):
             upright = upright.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
         return upright.transpose(UPRIGHT[picture.orientation]) if picture.orientation in UPRIGHT else upright
+
+
+def _read(path: Path, num_bytes: int, shown: str) -> bytes:
+    """Return a file's content; of one that has grown since, one byte more than it had, which is enough to see it."""
+    with _quietly(shown), path.open("rb") as file:
+        return file.read(num_bytes + 1)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

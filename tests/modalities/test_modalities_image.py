@@ -10,6 +10,7 @@ from PIL import Image
 
 from graphfuse.core.errors import ConfigError, InputError
 from graphfuse.encoders.image_statistics import ImageStatistics
+from graphfuse.modalities._pictures import decode
 
 
 @pytest.fixture
@@ -194,6 +195,24 @@ def test_a_damaged_picture_is_counted_on_every_run_for_every_row(folder):
         assert table.sample.tolist() == [1]
         assert reasons(table) == [("a", "image_unreadable"), ("c", "image_unreadable")]
         assert "A picture must be a whole JPEG, PNG, WEBP, GIF, BMP file (got 'half.png'" in table.rejections[0].detail
+
+
+def test_a_picture_that_is_replaced_meanwhile_does_not_get_its_features_kept_for_the_other(folder, monkeypatch):
+    rows = manifest(folder, pictures=[["left.png"]])
+    image = modality(name="image", grid=2)
+    content = (folder / "left.png").read_bytes()
+
+    def replaced_before(picture, size):
+        Image.new("RGB", (40, 20), "green").save(folder / "left.png")
+        return decode(picture, size)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("graphfuse.modalities.image.decode", replaced_before)
+        assert reasons(image.nodes(rows, {})) == [("a", "picture_changed")]
+    (folder / "left.png").write_bytes(content)
+    found = image.nodes(rows, {}).x
+    monkeypatch.setenv("GRAPHFUSE_CACHE", "off")
+    assert (found == image.nodes(rows, {}).x).all()
 
 
 def test_no_pictures_at_all_is_an_empty_table_with_its_channels(folder):

@@ -209,6 +209,25 @@ def test_of_a_wide_photograph_no_more_is_decoded_than_is_seen(opened, tmp_path):
         assert np.array_equal(np.asarray(seen), np.asarray(half))
 
 
+@pytest.mark.parametrize("other", ["plain.jpg", "half.png", "thin.png"])
+def test_a_file_that_was_replaced_since_its_header_was_read_is_refused(tmp_path, other):
+    (tmp_path / "picture.png").write_bytes(CORPUS["plain.png"][0])
+    found = find_picture(tmp_path, "picture.png", PIXELS, BYTES)
+    (tmp_path / "picture.png").write_bytes(CORPUS[other][0])
+    with pytest.raises(PictureError, match=r"must stay the same .*'picture.png', which was replaced") as caught:
+        decode(found, 512)
+    assert caught.value.reason == "picture_changed"
+
+
+def test_a_file_that_is_gone_since_its_header_was_read_is_refused(tmp_path):
+    (tmp_path / "picture.png").write_bytes(CORPUS["plain.png"][0])
+    found = find_picture(tmp_path, "picture.png", PIXELS, BYTES)
+    (tmp_path / "picture.png").unlink()
+    with pytest.raises(PictureError, match="No such file") as caught:
+        decode(found, 512)
+    assert caught.value.reason == "image_unreadable"
+
+
 @pytest.mark.parametrize("name", ["plain.png", "plain.jpg", "plain.webp", "plain.gif", "plain.bmp", "palette.png", "cmyk.jpg"])
 def test_flipped_bytes_never_get_past_the_reasons(opened, name):
     content = CORPUS[name][0]
