@@ -1,6 +1,7 @@
 """Opening pictures that nobody vouched for: where they lie, how large they are, and what is in them, in that order."""
 
 import contextlib
+import errno
 import io
 import warnings
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from graphfuse.core.errors import UnsafeError
+from graphfuse.core.errors import ResourceError, UnsafeError
 from graphfuse.core.files import checksum_bytes, digest_bytes, inside
 from graphfuse.reading.picture_names import FORMATS
 
@@ -28,6 +29,17 @@ UPRIGHT = {
 }
 """EXIF orientation -> what makes the picture upright."""
 ORIENTATION_TAG = 0x0112
+OF_THE_FILE = (
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EINVAL,
+    errno.EILSEQ,
+)
+"""What the system says of a file or its name. All else it says (a failing disk, too many open files) is no fault of the picture."""
 DECODING = 3
 """Part of the cache key: raise it whenever `decode` would give other pixels."""
 
@@ -69,11 +81,13 @@ def find_picture(root: Path, name: str, max_pixels: int, max_bytes: int) -> Pict
 
     Raises:
         PictureError: With the reason `remote_image`, `path_outside`, `picture_missing`, `image_too_large` or `image_unreadable`.
+        ResourceError: If memory or the system fails, and not the picture.
     """
     shown = f"'{name[:40]}'"
     try:
-        path = inside(root, name)
-        info = path.stat()
+        with _blameless(shown):
+            path = inside(root, name)
+            info = path.stat()
     except UnsafeError as error:
         raise PictureError("remote_image" if "://" in name else "path_outside", str(error)) from error
     except (OSError, ValueError) as error:
@@ -128,6 +142,7 @@ def decode(picture: Picture, size: int) -> Image.Image:
     Raises:
         PictureError: With the reason `image_unreadable`, or `picture_changed` if the file is no longer the one whose header was read:
             its features would be kept for the other's digest.
+        ResourceError: If memory or the system fails, and not the picture.
     """
     shown = f"'{picture.path.name[:40]}'"
     content = _read(picture.path, picture.num_bytes, shown)
@@ -179,11 +194,11 @@ def _orientation(image: Image.Image) -> int:
 def _quietly(shown: str) -> Iterator[None]:
     """Turn whatever a decoder raises into a `PictureError`, and its warnings into silence, size warnings excepted."""
     try:
-        with warnings.catch_warnings():
+        with _blameless(shown), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
-    except PictureError:
+    except (PictureError, ResourceError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureError("image_too_large", f"A picture must be small enough to decode (got {shown}). Shrink it.") from error
@@ -191,4 +206,22 @@ def _quietly(shown: str) -> Iterator[None]:
         why = "no picture in a format that is read" if isinstance(error, UnidentifiedImageError) else str(error)[:60]
         raise PictureError(
             "image_unreadable", f"A picture must be a whole {', '.join(READ)} file (got {shown}: {why}). Fetch it again."
+        ) from error
+
+
+@contextlib.contextmanager
+def _blameless(shown: str) -> Iterator[None]:
+    """Turn what is no fault of the picture into a `ResourceError`: next time it may be gone, and the picture must not be missing till then."""
+    try:
+        yield
+    except MemoryError as error:
+        raise ResourceError(
+            f"Memory must suffice for every picture (it did not for {shown}). Lower --workers or max_pixels and repeat the command."
+        ) from error
+    except OSError as error:
+        if error.errno is None or error.errno in OF_THE_FILE:  # decoders give no number
+            raise
+        raise ResourceError(
+            f"The system must be able to read every picture (it failed for {shown}: {error.strerror}). "
+            "Repeat the command; if it fails again, mend the disk or take the picture away."
         ) from error

@@ -1,5 +1,6 @@
 """Pictures of every kind that people bring: used as they look, or refused with a reason, before they can do harm."""
 
+import errno
 import io
 import struct
 import tracemalloc
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from graphfuse.core.errors import ResourceError
 from graphfuse.modalities._pictures import PictureError, decode, find_picture
 
 PIXELS, BYTES = 64_000_000, 64_000_000
@@ -226,6 +228,56 @@ def test_a_file_that_is_gone_since_its_header_was_read_is_refused(tmp_path):
     with pytest.raises(PictureError, match="No such file") as caught:
         decode(found, 512)
     assert caught.value.reason == "image_unreadable"
+
+
+def failing(error):
+    def fail(*_, **__):
+        raise error
+
+    return fail
+
+
+PASSING = [
+    (OSError(errno.EIO, "Input/output error"), "Input/output error.*Repeat the command"),
+    (OSError(errno.EMFILE, "Too many open files"), "Too many open files.*Repeat the command"),
+    (MemoryError(), "Memory must suffice .*'plain.png'.*repeat the command"),
+]
+
+
+@pytest.mark.parametrize("step", ["pathlib.Path.stat", "pathlib.Path.open", "PIL.Image.open"])
+@pytest.mark.parametrize(("error", "says"), PASSING)
+def test_what_is_no_fault_of_the_picture_is_not_told_as_one_of_its_header(tmp_path, monkeypatch, step, error, says):
+    (tmp_path / "plain.png").write_bytes(CORPUS["plain.png"][0])
+    with monkeypatch.context() as patch, pytest.raises(ResourceError, match=says):
+        patch.setattr(step, failing(error))
+        find_picture(tmp_path, "plain.png", PIXELS, BYTES)
+
+
+@pytest.mark.parametrize("step", ["pathlib.Path.open", "PIL.ImageFile.ImageFile.load"])
+@pytest.mark.parametrize(("error", "says"), PASSING)
+def test_what_is_no_fault_of_the_picture_is_not_told_as_one_of_its_pixels(tmp_path, monkeypatch, step, error, says):
+    (tmp_path / "plain.png").write_bytes(CORPUS["plain.png"][0])
+    found = find_picture(tmp_path, "plain.png", PIXELS, BYTES)
+    with monkeypatch.context() as patch, pytest.raises(ResourceError, match=says):
+        patch.setattr(step, failing(error))
+        decode(found, 512)
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "reason"),
+    [
+        ("pathlib.Path.stat", PermissionError(errno.EACCES, "Permission denied"), "picture_missing"),
+        ("pathlib.Path.stat", OSError(errno.ENAMETOOLONG, "File name too long"), "picture_missing"),
+        ("pathlib.Path.open", PermissionError(errno.EACCES, "Permission denied"), "image_unreadable"),
+        ("PIL.Image.open", OSError("decoding error when reading image file"), "image_unreadable"),
+    ],
+)
+def test_what_lies_in_the_picture_or_its_name_is_told_as_such(tmp_path, monkeypatch, step, error, reason):
+    (tmp_path / "plain.png").write_bytes(CORPUS["plain.png"][0])
+    with monkeypatch.context() as patch, pytest.raises(PictureError) as caught:
+        patch.setattr(step, failing(error))
+        find_picture(tmp_path, "plain.png", PIXELS, BYTES)
+    assert caught.value.reason == reason
 
 
 @pytest.mark.parametrize("name", ["plain.png", "plain.jpg", "plain.webp", "plain.gif", "plain.bmp", "palette.png", "cmyk.jpg"])
