@@ -3,9 +3,10 @@
 import contextlib
 import errno
 import io
+import threading
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -192,16 +193,13 @@ def _orientation(image: Image.Image) -> int:
 
 @contextlib.contextmanager
 def _quietly(shown: str) -> Iterator[None]:
-    """Turn whatever a decoder raises into a `PictureError`, and its warnings into silence, size warnings excepted."""
+    """Turn whatever a decoder raises into a `PictureError`, and its warnings into silence."""
     try:
-        with _blameless(shown), warnings.catch_warnings():
+        with _blameless(shown), _any_size(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
     except (PictureError, ResourceError):
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PictureError("image_too_large", f"A picture must be small enough to decode (got {shown}). Shrink it.") from error
     except Exception as error:  # decoders raise OSError, ValueError, SyntaxError, struct.error, IndexError ...
         why = "no picture in a format that is read" if isinstance(error, UnidentifiedImageError) else str(error)[:60]
         raise PictureError(
@@ -225,3 +223,29 @@ def _blameless(shown: str) -> Iterator[None]:
             f"The system must be able to read every picture (it failed for {shown}: {error.strerror}). "
             "Repeat the command; if it fails again, mend the disk or take the picture away."
         ) from error
+
+
+@contextlib.contextmanager
+def _any_size() -> Iterator[None]:
+    """Leave the limit to `max_pixels`: Pillow's own, which all threads share, is set aside while any of them is in here."""
+    with _limit.lock:
+        if not _limit.users:
+            _limit.pillows, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        _limit.users += 1
+    try:
+        yield
+    finally:
+        with _limit.lock:
+            _limit.users -= 1
+            if not _limit.users:
+                Image.MAX_IMAGE_PIXELS = _limit.pillows
+
+
+@dataclass
+class _Limit:
+    pillows: int | None = None
+    users: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_limit = _Limit()

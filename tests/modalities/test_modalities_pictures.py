@@ -3,12 +3,14 @@
 import errno
 import io
 import struct
+import threading
 import tracemalloc
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageFile, PngImagePlugin
 
 from graphfuse.core.errors import ResourceError
 from graphfuse.modalities._pictures import PictureError, decode, find_picture
@@ -79,6 +81,33 @@ def test_the_refusal_says_the_limit_and_the_size(tmp_path):
     assert caught.value.detail == "A picture may have 100,000 pixels (got 300 x 400 in 'big.png'). Shrink it, or raise max_pixels."
     with pytest.raises(PictureError, match=r"A picture file may hold 10 bytes .got .* in 'big.png'.. Shrink it."):
         find_picture(tmp_path, "big.png", PIXELS, 10)
+
+
+@pytest.mark.parametrize("pillows", [300, 119_999])  # beyond twice its limit Pillow refuses, below it warns
+def test_how_large_a_picture_may_be_is_for_max_pixels_to_say(tmp_path, monkeypatch, pillows):
+    Image.new("1", (300, 400)).save(tmp_path / "big.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pillows)
+    assert decode(find_picture(tmp_path, "big.png", 120_000, BYTES), 512).size == (300, 400)
+    with pytest.raises(PictureError, match=r"may have 119,999 pixels .got 300 x 400 in 'big.png'"):
+        find_picture(tmp_path, "big.png", 119_999, BYTES)
+    assert pillows == Image.MAX_IMAGE_PIXELS
+
+
+def test_the_limit_of_pillow_is_back_when_the_last_of_several_threads_is_done(tmp_path, monkeypatch):
+    Image.new("1", (300, 400)).save(tmp_path / "big.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
+    found = find_picture(tmp_path, "big.png", PIXELS, BYTES)
+    together, load = threading.Barrier(2, timeout=60), ImageFile.ImageFile.load
+
+    def loaded_together(image):
+        together.wait()
+        return load(image)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", loaded_together)
+    monkeypatch.setattr("graphfuse.modalities._pictures._to_rgb", lambda image: Image.new("RGB", image.size))  # which else loads again
+    with ThreadPoolExecutor(2) as threads:
+        assert [image.size for image in threads.map(lambda size: decode(found, size), [400, 401])] == [(300, 400)] * 2
+    assert Image.MAX_IMAGE_PIXELS == 300
 
 
 RED = (200, 30, 30)
