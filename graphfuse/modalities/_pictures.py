@@ -1,24 +1,18 @@
 """Opening pictures that nobody vouched for: where they lie, how large they are, and what is in them, in that order."""
 
-import contextlib
-import errno
 import io
-import threading
-import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from graphfuse.core.errors import ResourceError, UnsafeError
+from graphfuse.core.errors import UnsafeError
 from graphfuse.core.files import checksum_bytes, digest_bytes, inside
+from graphfuse.modalities._picture_faults import READ, PictureError, blameless, quietly
 from graphfuse.reading.picture_names import FORMATS
 
-READ = tuple(dict.fromkeys(FORMATS.values()))
-"""Formats that are read."""
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -30,33 +24,8 @@ UPRIGHT = {
 }
 """EXIF orientation -> what makes the picture upright."""
 ORIENTATION_TAG = 0x0112
-OF_THE_FILE = (
-    errno.ENOENT,
-    errno.ENOTDIR,
-    errno.ELOOP,
-    errno.ENAMETOOLONG,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EINVAL,
-    errno.EILSEQ,
-)
-"""What the system says of a file or its name. All else it says (a failing disk, too many open files) is no fault of the picture."""
 DECODING = 3
 """Part of the cache key: raise it whenever `decode` would give other pixels."""
-
-
-class PictureError(Exception):
-    """A picture cannot be used; it becomes a rejection.
-
-    Args:
-        reason: A stable word, such as `picture_missing`.
-        detail: A sentence for people.
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +55,7 @@ def find_picture(root: Path, name: str, max_pixels: int, max_bytes: int) -> Pict
     """
     shown = f"'{name[:40]}'"
     try:
-        with _blameless(shown):
+        with blameless(shown):
             path = inside(root, name)
             info = path.stat()
     except UnsafeError as error:
@@ -106,7 +75,7 @@ def _read_header(path: Path, shown: str, max_pixels: int, version: tuple[int, ..
     if version[1] == 0:
         raise PictureError("image_unreadable", f"A picture must have content (got an empty file, {shown}). Fetch it again.")
     content = _read(path, version[1], shown)
-    with _quietly(shown):
+    with quietly(shown):
         image = Image.open(io.BytesIO(content), formats=READ)
     with image:
         width, height = image.size
@@ -151,7 +120,7 @@ def decode(picture: Picture, size: int) -> Image.Image:
         raise PictureError(
             "picture_changed", f"A picture must stay the same while a command runs (got {shown}, which was replaced). Repeat the command."
         )
-    with _quietly(shown), Image.open(io.BytesIO(content), formats=READ) as image:
+    with quietly(shown), Image.open(io.BytesIO(content), formats=READ) as image:
         scale = min(1.0, size / max(image.size))
         width, height = (max(1, round(side * scale)) for side in image.size)
         image.draft("RGB", (width, height))  # the shorter side, too, decides: asked for a square, it would decode the whole
@@ -164,7 +133,7 @@ def decode(picture: Picture, size: int) -> Image.Image:
 
 def _read(path: Path, num_bytes: int, shown: str) -> bytes:
     """Return a file's content; of one that has grown since, one byte more than it had, which is enough to see it."""
-    with _quietly(shown), path.open("rb") as file:
+    with quietly(shown), path.open("rb") as file:
         return file.read(num_bytes + 1)
 
 
@@ -189,63 +158,3 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # noqa: BLE001  (a broken note must not lose the picture it hangs on)
         return 1
     return value if value in UPRIGHT else 1
-
-
-@contextlib.contextmanager
-def _quietly(shown: str) -> Iterator[None]:
-    """Turn whatever a decoder raises into a `PictureError`, and its warnings into silence."""
-    try:
-        with _blameless(shown), _any_size(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except (PictureError, ResourceError):
-        raise
-    except Exception as error:  # decoders raise OSError, ValueError, SyntaxError, struct.error, IndexError ...
-        why = "no picture in a format that is read" if isinstance(error, UnidentifiedImageError) else str(error)[:60]
-        raise PictureError(
-            "image_unreadable", f"A picture must be a whole {', '.join(READ)} file (got {shown}: {why}). Fetch it again."
-        ) from error
-
-
-@contextlib.contextmanager
-def _blameless(shown: str) -> Iterator[None]:
-    """Turn what is no fault of the picture into a `ResourceError`: next time it may be gone, and the picture must not be missing till then."""
-    try:
-        yield
-    except MemoryError as error:
-        raise ResourceError(
-            f"Memory must suffice for every picture (it did not for {shown}). Lower --workers or max_pixels and repeat the command."
-        ) from error
-    except OSError as error:
-        if error.errno is None or error.errno in OF_THE_FILE:  # decoders give no number
-            raise
-        raise ResourceError(
-            f"The system must be able to read every picture (it failed for {shown}: {error.strerror}). "
-            "Repeat the command; if it fails again, mend the disk or take the picture away."
-        ) from error
-
-
-@contextlib.contextmanager
-def _any_size() -> Iterator[None]:
-    """Leave the limit to `max_pixels`: Pillow's own, which all threads share, is set aside while any of them is in here."""
-    with _limit.lock:
-        if not _limit.users:
-            _limit.pillows, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        _limit.users += 1
-    try:
-        yield
-    finally:
-        with _limit.lock:
-            _limit.users -= 1
-            if not _limit.users:
-                Image.MAX_IMAGE_PIXELS = _limit.pillows
-
-
-@dataclass
-class _Limit:
-    pillows: int | None = None
-    users: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-_limit = _Limit()

@@ -17,7 +17,8 @@ from graphfuse.core.tables import FloatArray, Manifest, NodeTable, State
 from graphfuse.modalities._boxes import given_boxes, grid_boxes
 from graphfuse.modalities._columns import require_columns
 from graphfuse.modalities._encoding import build_image_encoder
-from graphfuse.modalities._pictures import DECODING, Picture, PictureError, decode, find_picture
+from graphfuse.modalities._picture_faults import PictureError
+from graphfuse.modalities._pictures import DECODING, Picture, decode, find_picture
 from graphfuse.modalities._settings import checked_encoder
 from graphfuse.modalities._standard import fit_standard, standardised
 

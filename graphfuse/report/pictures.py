@@ -4,7 +4,8 @@ import base64
 import io
 from pathlib import Path
 
-from graphfuse.modalities._pictures import PictureError, decode, find_picture
+from graphfuse.modalities._picture_faults import PictureError
+from graphfuse.modalities._pictures import decode, find_picture
 from graphfuse.report.data import Picture
 
 LARGEST_SIDE = 480

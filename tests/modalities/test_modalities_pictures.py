@@ -1,19 +1,16 @@
 """Pictures of every kind that people bring: used as they look, or refused with a reason, before they can do harm."""
 
-import errno
 import io
 import struct
-import threading
 import tracemalloc
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile, PngImagePlugin
+from PIL import Image, PngImagePlugin
 
-from graphfuse.core.errors import ResourceError
-from graphfuse.modalities._pictures import PictureError, decode, find_picture
+from graphfuse.modalities._picture_faults import PictureError
+from graphfuse.modalities._pictures import decode, find_picture
 
 PIXELS, BYTES = 64_000_000, 64_000_000
 
@@ -81,33 +78,6 @@ def test_the_refusal_says_the_limit_and_the_size(tmp_path):
     assert caught.value.detail == "A picture may have 100,000 pixels (got 300 x 400 in 'big.png'). Shrink it, or raise max_pixels."
     with pytest.raises(PictureError, match=r"A picture file may hold 10 bytes .got .* in 'big.png'.. Shrink it."):
         find_picture(tmp_path, "big.png", PIXELS, 10)
-
-
-@pytest.mark.parametrize("pillows", [300, 119_999])  # beyond twice its limit Pillow refuses, below it warns
-def test_how_large_a_picture_may_be_is_for_max_pixels_to_say(tmp_path, monkeypatch, pillows):
-    Image.new("1", (300, 400)).save(tmp_path / "big.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pillows)
-    assert decode(find_picture(tmp_path, "big.png", 120_000, BYTES), 512).size == (300, 400)
-    with pytest.raises(PictureError, match=r"may have 119,999 pixels .got 300 x 400 in 'big.png'"):
-        find_picture(tmp_path, "big.png", 119_999, BYTES)
-    assert pillows == Image.MAX_IMAGE_PIXELS
-
-
-def test_the_limit_of_pillow_is_back_when_the_last_of_several_threads_is_done(tmp_path, monkeypatch):
-    Image.new("1", (300, 400)).save(tmp_path / "big.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
-    found = find_picture(tmp_path, "big.png", PIXELS, BYTES)
-    together, load = threading.Barrier(2, timeout=60), ImageFile.ImageFile.load
-
-    def loaded_together(image):
-        together.wait()
-        return load(image)
-
-    monkeypatch.setattr(ImageFile.ImageFile, "load", loaded_together)
-    monkeypatch.setattr("graphfuse.modalities._pictures._to_rgb", lambda image: Image.new("RGB", image.size))  # which else loads again
-    with ThreadPoolExecutor(2) as threads:
-        assert [image.size for image in threads.map(lambda size: decode(found, size), [400, 401])] == [(300, 400)] * 2
-    assert Image.MAX_IMAGE_PIXELS == 300
 
 
 RED = (200, 30, 30)
@@ -257,56 +227,6 @@ def test_a_file_that_is_gone_since_its_header_was_read_is_refused(tmp_path):
     with pytest.raises(PictureError, match="No such file") as caught:
         decode(found, 512)
     assert caught.value.reason == "image_unreadable"
-
-
-def failing(error):
-    def fail(*_, **__):
-        raise error
-
-    return fail
-
-
-PASSING = [
-    (OSError(errno.EIO, "Input/output error"), "Input/output error.*Repeat the command"),
-    (OSError(errno.EMFILE, "Too many open files"), "Too many open files.*Repeat the command"),
-    (MemoryError(), "Memory must suffice .*'plain.png'.*repeat the command"),
-]
-
-
-@pytest.mark.parametrize("step", ["pathlib.Path.stat", "pathlib.Path.open", "PIL.Image.open"])
-@pytest.mark.parametrize(("error", "says"), PASSING)
-def test_what_is_no_fault_of_the_picture_is_not_told_as_one_of_its_header(tmp_path, monkeypatch, step, error, says):
-    (tmp_path / "plain.png").write_bytes(CORPUS["plain.png"][0])
-    with monkeypatch.context() as patch, pytest.raises(ResourceError, match=says):
-        patch.setattr(step, failing(error))
-        find_picture(tmp_path, "plain.png", PIXELS, BYTES)
-
-
-@pytest.mark.parametrize("step", ["pathlib.Path.open", "PIL.ImageFile.ImageFile.load"])
-@pytest.mark.parametrize(("error", "says"), PASSING)
-def test_what_is_no_fault_of_the_picture_is_not_told_as_one_of_its_pixels(tmp_path, monkeypatch, step, error, says):
-    (tmp_path / "plain.png").write_bytes(CORPUS["plain.png"][0])
-    found = find_picture(tmp_path, "plain.png", PIXELS, BYTES)
-    with monkeypatch.context() as patch, pytest.raises(ResourceError, match=says):
-        patch.setattr(step, failing(error))
-        decode(found, 512)
-
-
-@pytest.mark.parametrize(
-    ("step", "error", "reason"),
-    [
-        ("pathlib.Path.stat", PermissionError(errno.EACCES, "Permission denied"), "picture_missing"),
-        ("pathlib.Path.stat", OSError(errno.ENAMETOOLONG, "File name too long"), "picture_missing"),
-        ("pathlib.Path.open", PermissionError(errno.EACCES, "Permission denied"), "image_unreadable"),
-        ("PIL.Image.open", OSError("decoding error when reading image file"), "image_unreadable"),
-    ],
-)
-def test_what_lies_in_the_picture_or_its_name_is_told_as_such(tmp_path, monkeypatch, step, error, reason):
-    (tmp_path / "plain.png").write_bytes(CORPUS["plain.png"][0])
-    with monkeypatch.context() as patch, pytest.raises(PictureError) as caught:
-        patch.setattr(step, failing(error))
-        find_picture(tmp_path, "plain.png", PIXELS, BYTES)
-    assert caught.value.reason == reason
 
 
 @pytest.mark.parametrize("name", ["plain.png", "plain.jpg", "plain.webp", "plain.gif", "plain.bmp", "palette.png", "cmyk.jpg"])
