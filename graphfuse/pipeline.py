@@ -235,7 +235,7 @@ def analyse(
     Args:
         run: A run that `train` wrote.
         store: The store it was trained on.
-        out: The folder to write: a Parquet file per analysis, `report.html`, and last `receipt.json`.
+        out: The folder to write, or an earlier analysis to replace: a Parquet file per analysis, `report.html`, and last `receipt.json`.
         analyses: Names, with their default settings; None takes the sections of the run's experiment.
         samples: Ids of test rows to draw; None chooses a dozen.
         pictures: Folder that picture paths are relative to; None looks where the data set has it, from the current folder.
@@ -247,7 +247,7 @@ def analyse(
     Raises:
         InputError: If a sample is not a test row, the store is not the run's, or there is no folder `pictures`.
     """
-    from graphfuse.report import prepare
+    from graphfuse.report import folder, prepare
     from graphfuse.report.choose import with_sample_ids
     from graphfuse.report.collect import collect
     from graphfuse.report.page import write_report
@@ -263,25 +263,25 @@ def analyse(
     root = prepare.picture_root(pictures, opened.experiment, trusted)
     plugins = prepare.build_analyses(opened.experiment, analyses, trusted)
     order = prepare.analysis_order(opened, graphs, chosen)
-    prepare.begin(out)
-    # 2. Score.
-    predictions = predict_frame(opened, graphs, "test")
-    tables = {}
-    with reproducible(opened.computing):
-        for number, (name, (_, analysis)) in enumerate(plugins.items()):
-            progress(number, len(plugins), f"analyse: {name}")
-            batches = (graphs.batch(order[start : start + EVALUATION_BATCH]) for start in range(0, len(order), EVALUATION_BATCH))
-            tables[name] = with_sample_ids(analysis.scores(opened.networks[0], batches), graphs)
-            write_frame(out / f"{name}.parquet", tables[name].frame)
-    # 3. Draw.
-    progress(len(plugins), len(plugins), "report")
-    summary = prepare.summarise_run(opened, len(order), baselines or {})
-    page = collect(graphs, summary, tables, root, chosen, predictions=predictions, threshold=opened.task.threshold, show_users=show_users)
-    write_report(out / "report.html", page)
-    sections = {name: section for name, (section, _) in plugins.items()}
-    prepare.write_receipt(out, opened, graphs, sections, [*(f"{name}.parquet" for name in tables), "report.html"])
+    inputs = folder.describe_inputs(opened, graphs, {name: section for name, (section, _) in plugins.items()})
+    with folder.begun(out, inputs):
+        # 2. Score.
+        predictions = predict_frame(opened, graphs, "test")
+        tables = {}
+        with reproducible(opened.computing):
+            for number, (name, (_, analysis)) in enumerate(plugins.items()):
+                progress(number, len(plugins), f"analyse: {name}")
+                batches = (graphs.batch(order[start : start + EVALUATION_BATCH]) for start in range(0, len(order), EVALUATION_BATCH))
+                tables[name] = with_sample_ids(analysis.scores(opened.networks[0], batches), graphs)
+                write_frame(out / f"{name}.parquet", tables[name].frame)
+        # 3. Draw.
+        progress(len(plugins), len(plugins), "report")
+        summary, threshold = prepare.summarise_run(opened, len(order), baselines or {}), opened.task.threshold
+        page = collect(graphs, summary, tables, root, chosen, predictions=predictions, threshold=threshold, show_users=show_users)
+        write_report(out / folder.REPORT, page)
+        folder.write_receipt(out, inputs)
     scores = {name: len(table.frame) for name, table in tables.items()}
-    return {"analysis": str(out), "report": str(out / "report.html"), "samples": len(order), "scores": scores}
+    return {"analysis": str(out), "report": str(out / folder.REPORT), "samples": len(order), "scores": scores}
 
 
 def export(source: str | Path, form: str, out: str | Path, sample: str | None = None, *, show_users: bool = False) -> Figures:

@@ -1,4 +1,4 @@
-"""What an analysis looks at, with which settings, and what it leaves behind."""
+"""What an analysis looks at, and with which settings."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,34 +8,17 @@ import numpy as np
 
 from graphfuse.core.build import build
 from graphfuse.core.errors import ConfigError, InputError
-from graphfuse.core.files import digest_file, file_entries, read_json, write_json
+from graphfuse.core.files import read_json
 from graphfuse.core.schema import TargetSchema
 from graphfuse.core.sockets import Analysis
 from graphfuse.core.tables import IntArray
-from graphfuse.core.versions import installed_versions
 from graphfuse.report.choose import positions_of
+from graphfuse.report.folder import RECEIPT
 from graphfuse.store.frames import read_frame
 from graphfuse.store.graph_store import GraphStore
 
 if TYPE_CHECKING:  # a run is only read here; training lies beside the report, not below it
     from graphfuse.training.run import Run
-
-RECEIPT = "receipt.json"
-
-
-def begin(out: Path) -> None:
-    """Make a folder ready for an analysis; one that an earlier analysis left is written anew.
-
-    Raises:
-        InputError: If the folder holds anything else.
-    """
-    if not out.exists() or not any(out.iterdir()):
-        return
-    if not (out / "report.html").exists() or not (out / RECEIPT).exists() or "analyses" not in read_json(out / RECEIPT):
-        raise InputError(
-            f"analyse writes into a new folder, or over an earlier analysis ('{out}' holds something else). Give another --out."
-        )
-    (out / RECEIPT).unlink()
 
 
 def analysis_order(run: "Run", store: GraphStore, chosen: tuple[str, ...]) -> IntArray:
@@ -145,19 +128,6 @@ def summarise_run(run: "Run", num_samples: int, baselines: Mapping[str, str | Pa
             **read_json(run.path / RECEIPT)["versions"],
         },
     }
-
-
-def write_receipt(out: Path, run: "Run", store: GraphStore, sections: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> None:
-    """Write what the analysis was made from, last: its presence means the folder is whole."""
-    receipt = {
-        "format": 1,
-        "analyses": sections,
-        "run": digest_file(run.path / RECEIPT),
-        "store": digest_file(store.path / "index.json"),
-        "files": file_entries(out, names),
-        "versions": installed_versions(("numpy", "pandas", "pyarrow", "torch", "torch_geometric")),
-    }
-    write_json(out / RECEIPT, receipt)
 
 
 def _test_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:

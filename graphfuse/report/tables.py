@@ -12,7 +12,8 @@ from torch_geometric.data import Batch
 
 from graphfuse.core.errors import InputError
 from graphfuse.core.schema import EdgeType, edge_name, parse_edge_name
-from graphfuse.core.tables import SCORE_COLUMNS, IntArray
+from graphfuse.core.tables import IntArray
+from graphfuse.report.folder import score_files
 from graphfuse.store.frames import read_frame
 from graphfuse.store.graph_store import GraphStore
 
@@ -105,9 +106,9 @@ def read_scores(folder: Path) -> pd.DataFrame:
 
     Raises:
         InputError: If there are none.
+        IntegrityError: If the analysis is not whole, or a table is not as it was written.
     """
-    frames = [read_frame(path) for path in sorted(folder.glob("*.parquet"))]
-    frames = [frame for frame in frames if set(SCORE_COLUMNS) <= set(frame.columns)]
+    frames = [read_frame(path) for path in score_files(folder)]
     if not frames:
         raise InputError(
             f"{folder} must be a store, or a folder that analyse wrote. Run: graphfuse analyse RUN --store STORE --out {folder}"

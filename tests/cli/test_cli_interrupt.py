@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from cli_toys import answer, make_posts, started
 
+from graphfuse import pipeline
+
 
 def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
@@ -32,3 +34,16 @@ def test_an_interrupted_conversion_says_how_to_go_on_and_ends_with_the_same_byte
     assert figures["resumed_shards"] > 0
     answer(*command, "--out", tmp_path / "whole")
     assert content(tmp_path / "store") == content(tmp_path / "whole")
+
+
+def test_an_interrupted_analysis_is_repeated_to_the_same_bytes(line: Path, tmp_path: Path) -> None:
+    def interrupted(done: int, total: int, label: str) -> None:
+        if label == "report":  # all scores are written
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.analyse(line / "run", line / "store", tmp_path / "analysis", analyses=["attention", "gradient"], progress=interrupted)
+    for name in ("analysis", "whole"):
+        status, _, words = answer("analyse", line / "run", "--store", line / "store", "--out", tmp_path / name)
+        assert status == 0, words
+    assert content(tmp_path / "analysis") == content(tmp_path / "whole")

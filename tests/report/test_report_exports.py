@@ -9,6 +9,7 @@ from report_toys import REPLIES, made_store, made_tables
 
 from graphfuse.core.errors import ConfigError, InputError, IntegrityError
 from graphfuse.report.exports import FORMATS, export, read_pyg
+from graphfuse.report.folder import begun, write_receipt
 from graphfuse.store.frames import write_frame
 
 HOSTILE = "=1+1 <b>&\x00\x0b\x1f\ud800\ufffe"
@@ -22,8 +23,16 @@ def store(tmp_path_factory):
 @pytest.fixture(scope="module")
 def analysis(store, tmp_path_factory):
     folder = tmp_path_factory.mktemp("analysis")
-    for name, table in made_tables(store).items():
-        write_frame(folder / f"{name}.parquet", table.frame)
+    return write_analysis(folder, made_tables(store))
+
+
+def write_analysis(folder, tables):
+    inputs = {"analyses": {name: {"name": name} for name in tables}}
+    with begun(folder, inputs):
+        for name, table in tables.items():
+            write_frame(folder / f"{name}.parquet", table.frame)
+        (folder / "report.html").write_text("report")
+        write_receipt(folder, inputs)
     return folder
 
 
@@ -120,6 +129,17 @@ def test_the_scores_of_an_analysis_are_exported_as_they_are(store, analysis, tmp
     rows = json.loads((tmp_path / "one.json").read_text())["scores"]
     assert {row["sample_id"] for row in rows} == {"post-1037"}
     assert "__".join(REPLIES) not in {row["element"] for row in rows if row["source"] < 0}
+
+
+def test_scores_of_another_run_are_never_among_those_of_an_analysis(store, tmp_path):
+    tables = made_tables(store)
+    folder = write_analysis(tmp_path / "analysis", tables)
+    write_analysis(folder, {"attention": tables["attention"]})
+    write_frame(folder / "copied.parquet", tables["occlusion"].frame)
+    assert export(folder, "json", tmp_path / "scores.json")["rows"] == len(tables["attention"].frame)
+    write_frame(folder / "attention.parquet", tables["occlusion"].frame)
+    with pytest.raises(IntegrityError, match=r"attention\.parquet has changed since analyse wrote it. Repeat"):
+        export(folder, "json", tmp_path / "scores.json")
 
 
 def test_wrong_requests_say_the_way_out(store, analysis, tmp_path):
