@@ -44,7 +44,7 @@ class _People:
     def names(self, ids: pd.Series) -> pd.Series:
         if self.show:
             return ids
-        return ids.map(lambda name: self.numbers.setdefault(name, f"user-{len(self.numbers) + 1}") if name else "")
+        return ids.map(lambda name: self.numbers.setdefault(name, f"user-{len(self.numbers) + 1}") if name else "", na_action="ignore")
 
 
 def store_tables(store: GraphStore, positions: IntArray, *, show_users: bool = False) -> GraphTables:
@@ -56,8 +56,13 @@ def store_tables(store: GraphStore, positions: IntArray, *, show_users: bool = F
         show_users: Keep user ids; else they are numbered in the order they appear.
     """
     people = _People(show=show_users)
-    nodes = [frame for position in positions for frame in _sample_nodes(store, int(position), people)]
-    edges = [frame for start in range(0, len(positions), BLOCK) for frame in _block_edges(store, positions[start : start + BLOCK])]
+    nodes: list[pd.DataFrame] = []
+    edges: list[pd.DataFrame] = []
+    for start in range(0, len(positions), BLOCK):
+        block = positions[start : start + BLOCK]
+        batch = store.batch(block)
+        nodes.extend(_block_nodes(store, block, batch, people))
+        edges.extend(_block_edges(store, block, batch))
     ids = store.samples["sample_id"].to_numpy()
     all_nodes = pd.concat(nodes, ignore_index=True) if nodes else pd.DataFrame(columns=["id", "sample_id", "node_type", "index"])
     all_edges = (
@@ -120,30 +125,39 @@ def _ids(sample: pd.Series, node_type: pd.Series, index: pd.Series) -> pd.Series
     return sample.astype("str") + "/" + node_type + "/" + index.astype("str")
 
 
-def _sample_nodes(store: GraphStore, position: int, people: _People) -> Iterator[pd.DataFrame]:
-    """Yield the nodes of each type, with the sample's position in `sample_id` (-1 for shared nodes)."""
-    name = str(store.samples["sample_id"].iloc[position])
-    entities = store.sample(position) if store.schema.entity_types else None
-    for node_type in store.schema.node_types:
-        units = store.units(node_type, position)
-        if not len(units):
-            continue
-        if "user_id" in units:
-            units = units.assign(user_id=people.names(units["user_id"].fillna("").astype("str")))
-        frame = units.rename(columns={"index": "unit_index", "sample_id": "post"})
-        shared = node_type in store.schema.entity_types
-        number = entities[node_type].entity.numpy() if shared and entities is not None else np.arange(len(units))
-        prefix = f"{node_type}/" if shared else f"{name}/{node_type}/"
-        frame.insert(0, "id", [f"{prefix}{place}" for place in number])
-        frame.insert(1, "sample_id", -1 if shared else position)
-        frame.insert(2, "node_type", node_type)
-        frame.insert(3, "index", number)
-        yield frame.drop(columns="post", errors="ignore")
+def _block_nodes(store: GraphStore, positions: IntArray, batch: Batch, people: _People) -> Iterator[pd.DataFrame]:
+    """Yield the nodes of a block of samples, sample by sample, with the sample's position in `sample_id` (-1 for shared nodes)."""
+    found = [_typed_nodes(store, node_type, positions, batch) for node_type in store.schema.node_types]
+    frames = [frame for frame in found if len(frame)]
+    if not frames:
+        return
+    # columns stand in the order in which a reader of the rows comes to them
+    columns = list(dict.fromkeys(name for frame in sorted(frames, key=lambda frame: int(frame.index[0])) for name in frame))
+    nodes = pd.concat(frames).sort_index(kind="stable")[columns]
+    if "user_id" in nodes:
+        nodes["user_id"] = people.names(nodes["user_id"])
+    yield nodes
 
 
-def _block_edges(store: GraphStore, positions: IntArray) -> Iterator[pd.DataFrame]:
+def _typed_nodes(store: GraphStore, node_type: str, positions: IntArray, batch: Batch) -> pd.DataFrame:
+    """Return the nodes of one type of a block of samples; the index says to which of them each belongs."""
+    units = store.units_of(node_type, positions)
+    place = units.index.to_numpy(dtype=np.int64)
+    frame = units.drop(columns="sample_id", errors="ignore").rename(columns={"index": "unit_index"})
+    if "user_id" in frame:
+        frame["user_id"] = frame["user_id"].fillna("").astype("str")
+    shared = node_type in store.schema.entity_types
+    number = batch[node_type].entity.numpy() if shared else np.arange(len(place)) - np.searchsorted(place, place)
+    names = [""] * len(place) if shared else [f"{name}/" for name in store.samples["sample_id"].to_numpy()[positions[place]]]
+    frame.insert(0, "id", [f"{name}{node_type}/{index}" for name, index in zip(names, number, strict=True)])
+    frame.insert(1, "sample_id", -1 if shared else positions[place])
+    frame.insert(2, "node_type", node_type)
+    frame.insert(3, "index", number)
+    return frame
+
+
+def _block_edges(store: GraphStore, positions: IntArray, batch: Batch) -> Iterator[pd.DataFrame]:
     """Yield the edges of each type of a block of samples."""
-    batch = store.batch(positions)
     names = store.samples["sample_id"].to_numpy()[positions]
     for edge_type in store.schema.edge_types:
         edges = batch[edge_type]

@@ -13,7 +13,7 @@ import pandas as pd
 from torch_geometric.data import Batch, HeteroData
 
 from graphfuse.core.errors import InputError, IntegrityError, suggest
-from graphfuse.core.ragged import exclusive_sums
+from graphfuse.core.ragged import exclusive_sums, ragged_rows
 from graphfuse.core.schema import GraphSchema, TargetSchema
 from graphfuse.core.tables import SPLITS, IntArray, State
 from graphfuse.store.batching import in_order, shard_windows, shuffled
@@ -168,23 +168,34 @@ class GraphStore:
 
     def units(self, node_type: str, i: int) -> pd.DataFrame:
         """Return what a person can read of a sample's nodes of one type, one row per node, in node order."""
+        return self.units_of(node_type, [i]).reset_index(drop=True)
+
+    def units_of(self, node_type: str, indices: npt.ArrayLike) -> pd.DataFrame:
+        """Return the units of many samples one below the other, in the order asked for.
+
+        The table's index says to which of the samples asked for each row belongs.
+        """
         if node_type not in self.schema.node_types:
             raise InputError(f"The store has no node type '{node_type[:40]}'. {suggest(node_type, self.schema.node_types)}")
-        position = self._positions([i])[0]
-        number = int(np.searchsorted(self._starts, position, side="right")) - 1
-        kind = self.schema.node_types.index(node_type)
-        local = int(position - self._starts[number])
-        first, end = self._shard(number).pointers[local : local + 2, kind].tolist()
-        name = units_file(node_type, self._index.shards[number]["number"])
-        if first == end and name not in self._index.files:
-            return pd.DataFrame()
+        positions, kind, parts = self._positions(indices), self.schema.node_types.index(node_type), []
+        numbers = np.searchsorted(self._starts, positions, side="right") - 1
+        for number in np.flatnonzero(np.bincount(numbers)).tolist():
+            places = np.flatnonzero(numbers == number)
+            local = positions[places] - self._starts[number]
+            pointers = self._shard(number).pointers[:, kind]
+            first, count = pointers[local], pointers[local + 1] - pointers[local]
+            name = units_file(node_type, self._index.shards[number]["number"])
+            if count.any() or name in self._index.files:
+                parts.append(self._units_frame(name).take(ragged_rows(first, count)).set_axis(np.repeat(places, count)))
+        return pd.concat(parts).sort_index(kind="stable") if parts else pd.DataFrame()
+
+    def _units_frame(self, name: str) -> pd.DataFrame:
         with self._turn:
             if name not in self._frames:
                 self._frames[name] = self._frame(name)
                 if len(self._frames) > 2 * len(self.schema.node_types):  # the shard at hand and the one before
                     self._frames.popitem(last=False)
-            frame = self._frames[name]
-        return frame.iloc[first:end].reset_index(drop=True)
+            return self._frames[name]
 
     def targets(self, indices: npt.ArrayLike) -> npt.NDArray[Any] | None:
         """Return the targets of samples as the task encoded them, in the order asked for, or None.  [num_indices, ...]."""

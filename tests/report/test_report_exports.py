@@ -2,6 +2,7 @@ import json
 import xml.etree.ElementTree as ET
 
 import networkx as nx
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -10,7 +11,9 @@ from report_toys import REPLIES, made_store, made_tables
 from graphfuse.core.errors import ConfigError, InputError, IntegrityError
 from graphfuse.report.exports import FORMATS, export, read_pyg
 from graphfuse.report.folder import begun, write_receipt
+from graphfuse.report.tables import store_tables
 from graphfuse.store.frames import write_frame
+from graphfuse.store.graph_store import GraphStore
 
 HOSTILE = "=1+1 <b>&\x00\x0b\x1f\ud800\ufffe"
 
@@ -58,6 +61,19 @@ def test_a_shared_user_is_one_node_and_has_no_name(store, tmp_path):
     assert "anna" not in (tmp_path / "graph.json").read_text()
     export(store.path, "json", tmp_path / "named.json", show_users=True)
     assert "anna.k3" in (tmp_path / "named.json").read_text()
+
+
+def test_the_nodes_of_a_store_are_those_of_its_samples_read_in_blocks(store, monkeypatch):
+    monkeypatch.setattr("graphfuse.report.tables.BLOCK", 4)
+    positions = np.array([5, 0, 3, 1, 4, 2])
+    alone = [store_tables(store, positions[place : place + 1], show_users=True) for place in range(len(positions))]
+    monkeypatch.delattr(GraphStore, "units")  # one sample at a time takes milliseconds each, hours of a large store
+    monkeypatch.delattr(GraphStore, "sample")
+    whole = store_tables(store, positions, show_users=True)
+    pd.testing.assert_frame_equal(whole.nodes, pd.concat([one.nodes for one in alone]).drop_duplicates("id", ignore_index=True))
+    assert len(whole.edges) == sum(len(one.edges) for one in alone)
+    users = [name for name in store_tables(store, positions).nodes["user_id"].dropna().unique() if name]
+    assert users == [f"user-{number}" for number in range(1, len(users) + 1)]  # as a reader comes to them
 
 
 def test_one_sample_is_exported_alone_and_an_unknown_one_refused(store, tmp_path):

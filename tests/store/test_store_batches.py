@@ -214,6 +214,17 @@ def test_units_are_those_of_the_nodes(tmp_path):
         store.units("text_spam", 0)
 
 
+def test_units_of_many_samples_are_those_of_each_in_the_order_asked_for(tmp_path):
+    store = open_store(toy_store(tmp_path, HOLES))
+    asked = [*reversed(range(len(store))), 2]
+
+    for node_type in SCHEMA.node_types:
+        many = store.units_of(node_type, asked)
+        for place, i in enumerate(asked):
+            assert many[many.index == place].to_dict("records") == store.units(node_type, i).to_dict("records")
+        assert many.index.is_monotonic_increasing
+
+
 def test_state_and_tables_come_back(tmp_path):
     store = open_store(toy_store(tmp_path, FULL))
 
