@@ -5,7 +5,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from graphfuse.analyses._copies import blocks, take_samples
-from graphfuse.analyses._elements import Elements
+from graphfuse.analyses._elements import Elements, rank_in_sample
 from graphfuse.analyses._evidence import Measure, drop, evidence, flips, size_of
 from graphfuse.core.schema import EdgeType
 from graphfuse.nn.fusion import FusionNetwork
@@ -36,20 +36,27 @@ def _slopes(total: Tensor, weights: dict[EdgeType, Tensor], elements: Elements, 
 
 
 def occlusion_scores(
-    network: FusionNetwork, batch: Batch, elements: Elements, measure: Measure = "log_odds", block: int = 50_000
-) -> tuple[Tensor, Tensor]:
+    network: FusionNetwork, batch: Batch, elements: Elements, measure: Measure = "log_odds", block: int = 50_000, max_edges: int = 0
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return each element's drop of evidence when it alone is removed, and whether the prediction flips.
 
     Every element gets its own copy of its sample with this one weight at 0; copies run together in forward passes of
-    at most about `block` nodes and edges.
+    at most about `block` nodes and edges. A sample with more than `max_edges` elements (0: any number) would take as many copies of
+    all its edges: those with the steepest slopes are removed, and of the others the drop is the slope, which it is to first order.
 
     Returns:
-        Drop and flip (0 or 1), each [num_elements].
+        Drop, flip (0 or 1; 0 where it was not removed) and whether it was removed, each [num_elements].
     """
+    removed = torch.ones(len(elements), dtype=torch.bool)
     lost, flipped = torch.zeros(len(elements)), torch.zeros(len(elements))
+    if max_edges and bool((elements.sample.bincount() > max_edges).any()):
+        lost = gradient_scores(network, batch, elements, measure)
+        removed = rank_in_sample(elements.sample, lost.abs()) < max_edges
+    chosen = removed.nonzero().squeeze(1)
     with torch.no_grad():
         full = network(batch).logits
-        for piece in blocks(batch, elements.sample, block) if len(elements) else []:
+        for part in blocks(batch, elements.sample[chosen], block) if len(chosen) else []:
+            piece = chosen[part]
             sample = elements.sample[piece]
             copies = take_samples(batch, sample)
             weights = {
@@ -59,7 +66,7 @@ def occlusion_scores(
             masked = network(copies.batch, edge_weight_dict=weights).logits
             lost[piece] = drop(full[sample], masked, network, measure)
             flipped[piece] = flips(full[sample], masked, network)
-    return lost, flipped
+    return lost, flipped, removed
 
 
 def no_edge_scores(network: FusionNetwork, batch: Batch) -> bool:

@@ -41,6 +41,9 @@ class Fidelity(Analysis):
     """Take an edge and its `rev_` twin as one."""
     samples: int = 512
     """The first so many samples; 0 means all."""
+    max_edges: int = 2_000
+    """Of a sample's edges, so many are removed to rank them by `occlusion`, those with the steepest slopes (0: all); further ones are
+    ranked among them by their slope, which is the drop to first order."""
     random_draws: int = 3
     """Random orders per sample, whose mean is taken."""
     block: int = 50_000
@@ -86,7 +89,7 @@ class Fidelity(Analysis):
             return attention_scores(network, batch, elements)
         if self.scorer == "gradient":
             return gradient_scores(network, batch, elements)
-        return occlusion_scores(network, batch, elements, block=self.block)[0]
+        return occlusion_scores(network, batch, elements, block=self.block, max_edges=self.max_edges)[0]
 
     def _drops(self, network: FusionNetwork, batch: Batch, elements: Elements, rank: Tensor, full: Tensor) -> Tensor:
         """Return the drops for one order of the edges, [batch_size, 2, num_fractions]."""

@@ -65,6 +65,9 @@ class Occlusion(Analysis):
     """Edge names to remove, such as `text_span__resembles__image_region`; empty means all."""
     edge_samples: int = 512
     """Edges are removed one at a time in the first so many samples (0: in all); kinds in all samples."""
+    max_edges: int = 2_000
+    """Of a sample's edges, so many are removed one at a time: those by which the prediction has the steepest slopes (0: all). Kinds
+    are removed with all their edges."""
     keep: tuple[str, ...] = ("sample",)
     """Node types that are never removed: the sample node holds no content, it carries messages."""
     block: int = 50_000
@@ -75,9 +78,10 @@ class Occlusion(Analysis):
     def scores(self, network: FusionNetwork, batches: Iterable[Batch]) -> ScoreTable:
         """Return rows per edge, and per edge kind, node type and modality: one per sample and one of the whole set.
 
-        Further columns: `flips` (1 where the prediction changes; of the whole set the share), and of the whole set `low`, `high`,
-        `metric_drop` with `metric_low`, `metric_high` (accuracy, share of right labels, or absolute error in the target's
-        own unit), `count` (how many were removed) and `samples` (how many samples had one).
+        Further columns: `flips` (1 where the prediction changes; of the whole set the share), of an edge `left_out` (how many others
+        of its sample have no row, by `max_edges`), and of the whole set `low`, `high`, `metric_drop` with `metric_low`, `metric_high`
+        (accuracy, share of right labels, or absolute error in the target's own unit), `count` (how many were removed) and `samples`
+        (how many samples had one).
         """
         frames: list[pd.DataFrame] = []
         tally: dict[tuple[Level, str], list[Tensor]] = {}
@@ -101,8 +105,10 @@ class Occlusion(Analysis):
 
     def _edge_rows(self, network: FusionNetwork, batch: Batch) -> pd.DataFrame:
         elements = edge_elements(batch, self.joint_reverse, self.edge_kinds)
-        lost, flipped = occlusion_scores(network, batch, elements, self.measure, self.block)
-        return edge_rows("occlusion", batch, elements, lost, flips=flipped.numpy())
+        lost, flipped, removed = occlusion_scores(network, batch, elements, self.measure, self.block, self.max_edges)
+        left_out = elements.sample[~removed].bincount(minlength=batch.num_graphs)[elements.sample]
+        rows = edge_rows("occlusion", batch, elements, lost, flips=flipped.numpy(), left_out=left_out.numpy())
+        return rows[removed.numpy()]
 
     def _removals(self, network: FusionNetwork, batch: Batch) -> list[_Removal]:
         """Return everything that is removed from whole samples, in a fixed order."""

@@ -128,6 +128,8 @@ class Post:
     links: tuple[Link, ...] = ()
     num_edges: int = 0
     """Edges of the sample that were scored, drawn or not."""
+    left_out: int = 0
+    """Edges of the sample that were not, since it has more than the analysis removes one at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)

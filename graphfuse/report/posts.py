@@ -62,6 +62,7 @@ def post_of(
         pictures=tuple(thumbnail(pictures_root, path) for path in paths),
         links=links,
         num_edges=0 if edges is None else len(edges),
+        left_out=int(edges["left_out"].iloc[0]) if edges is not None and len(edges) and "left_out" in edges else 0,
     )
 
 

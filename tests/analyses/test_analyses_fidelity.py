@@ -25,6 +25,12 @@ def test_removing_the_edge_that_carries_all_takes_the_whole_prediction(scorer):
     assert value(frame, "fidelity_minus", scorer, 0.1)["score"] == pytest.approx(0.0)
 
 
+def test_edges_beyond_those_that_are_removed_are_ranked_by_their_slope():
+    crowd = batch_of(sample(0, [1.0], [3.0, 2.0, 1.0, -4.0], match=[(0, region) for region in range(4)]))
+    one, every = (Fidelity(max_edges=most, measure="log_odds").scores(network_of(SumOfProducts()), [crowd]).frame for most in (1, 0))
+    assert one.equals(every)  # the toy is linear: slopes are drops
+
+
 def test_random_edges_do_worse_and_the_paired_interval_says_so():
     frame = Fidelity(measure="log_odds", fractions=(0.1, 0.3)).scores(network_of(SumOfProducts()), [one_edge_carries_all()]).frame
     random = value(frame, "fidelity_plus", "random", 0.3)

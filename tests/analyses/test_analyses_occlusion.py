@@ -2,6 +2,8 @@ import pytest
 import torch
 from toy_fusion import MATCH, NEXT, REV_MATCH, NoGraph, SoftMatch, SumOfProducts, batch_of, network_of, sample, two_posts
 
+import graphfuse.analyses._edge_scores
+from graphfuse.analyses.fidelity import Fidelity
 from graphfuse.analyses.occlusion import Occlusion
 from graphfuse.core.build import build
 from graphfuse.core.errors import ConfigError
@@ -99,6 +101,33 @@ def test_all_samples_of_all_batches_are_asked_for_with_0():
         Occlusion(edge_samples=0, levels=("edge",)).scores(network_of(SumOfProducts()), [batch_of(*posts[:1]), batch_of(*posts[1:])]).frame
     )
     assert frame["sample_id"].tolist() == ["0", "1", "2", "3"]
+
+
+def test_of_a_sample_with_very_many_edges_the_steepest_are_removed_and_the_others_counted():
+    batch = batch_of(
+        sample(0, [1.0, 3.0], [1.0, 0.0, -2.0], match=[(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]), sample(1, [1.0], [2.0], [(0, 0)])
+    )
+    network = network_of(SumOfProducts())
+    every, some = (Occlusion(max_edges=max_edges).scores(network, [batch]).frame for max_edges in (0, 2))
+    edges = rows(some, "edge", "0")
+    assert list(zip(edges["source"], edges["target"], strict=True)) == [(1, 0), (1, 2)]
+    assert edges["left_out"].tolist() == [4, 4] and rows(some, "edge", "1")["left_out"].tolist() == [0]
+    exact = rows(every, "edge", "0").set_index(["source", "target"])["score"]
+    assert edges["score"].tolist() == [exact[1, 0], exact[1, 2]]
+    # kinds are removed with all their edges
+    assert rows(some, "edge_type").equals(rows(every, "edge_type").set_axis(rows(some, "edge_type").index))
+
+
+def test_no_more_copies_run_than_edges_may_be_removed(monkeypatch):
+    copies = []
+    real = graphfuse.analyses._edge_scores.take_samples
+    monkeypatch.setattr(
+        graphfuse.analyses._edge_scores, "take_samples", lambda batch, index: copies.append(len(index)) or real(batch, index)
+    )
+    crowd = batch_of(sample(0, [1.0] * 30, [1.0] * 30, match=[(i, j) for i in range(30) for j in range(30)]))
+    Occlusion(max_edges=50).scores(network_of(SumOfProducts()), [crowd])
+    Fidelity(max_edges=40).scores(network_of(SumOfProducts()), [crowd])
+    assert sum(copies) == 50 + 40
 
 
 def test_regression_counts_the_absolute_change():

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 from report_toys import SUMMARY, made_predictions, made_store, made_tables
 
+from graphfuse.core.tables import ScoreTable
 from graphfuse.report.charts import dot_plot, figure, panels, worth_rows
 from graphfuse.report.collect import collect
 from graphfuse.report.data import Curve, Estimate, Link, Metric, Node, Post, Worth
@@ -30,6 +31,15 @@ def test_the_page_says_what_its_intervals_are_and_that_one_seed_has_none(page, t
     data = collect(store, SUMMARY, made_tables(store), pictures)
     once = render(replace(data, metrics=(Metric(name="accuracy", models=(("ours", Estimate(value=0.9)),)),)))
     assert "each was trained once, so how much is chance is not known" in once
+
+
+def test_the_page_says_how_many_edges_of_a_post_were_left_out(page, tmp_path):
+    store, pictures = made_store(tmp_path / "made", posts=3)
+    tables = made_tables(store)
+    tables["occlusion"] = ScoreTable(frame=tables["occlusion"].frame.assign(left_out=1234.0))
+    said = render(collect(store, SUMMARY, tables, pictures))
+    assert "edges as a list (1,234 more were not scored: the post has more than were removed one at a time)</summary>" in said
+    assert "edges as a list</summary>" in page
 
 
 def test_the_page_says_in_which_unit_changes_of_values_and_errors_are(page, tmp_path):
