@@ -20,9 +20,11 @@ from graphfuse.conversion.shard import Job, convert_rows, typed_rejections
 from graphfuse.core.build import build
 from graphfuse.core.cache import without_cache
 from graphfuse.core.errors import InputError
+from graphfuse.core.folders import OURS, STORES, what_is
 from graphfuse.core.progress import Progress
 from graphfuse.core.schema import GraphSchema, edge_name
 from graphfuse.core.sockets import Rows
+from graphfuse.reading.raw_table import EXTENSIONS
 from graphfuse.store.batching import in_order
 from graphfuse.store.columns import Shard, shard_of
 from graphfuse.store.gather import gather
@@ -123,8 +125,12 @@ def store_of(run: "Run", source: Path, *, workers: int, allowed: tuple[str, ...]
         workers: Processes that convert.
         allowed: Packages outside graphfuse whose plug-ins may be imported.
         progress: Called after each shard.
+
+    Raises:
+        InputError: If the source is neither a table nor a store.
     """
     if source.is_dir():
+        _check_source(source)
         yield open_store(source)
         return
     experiment, recipe, fitted = _parts(run, allowed)
@@ -134,3 +140,12 @@ def store_of(run: "Run", source: Path, *, workers: int, allowed: tuple[str, ...]
         place = Path(folder) / "store"
         convert(manifest, recipe, fitted, place, workers=workers, progress=progress, recipe_json=experiment.to_json())
         yield open_store(place)
+
+
+def _check_source(folder: Path) -> None:
+    """Raise an InputError if a folder is no store; what is most often meant is a table in it."""
+    if (found := what_is(folder)) in STORES:
+        return
+    tables = [] if found in OURS else sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS)
+    step = f"Name the table in it, such as {tables[0]}." if tables else "Give the table, or the folder that convert wrote."
+    raise InputError(f"--input must be a table or a store (got '{folder}', which is {found}). {step}")

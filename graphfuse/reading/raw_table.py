@@ -113,7 +113,10 @@ def read_table(path: Path, format: str | None = None, table: str = "samples", fi
     form = format or EXTENSIONS.get(path.suffix.lower())
     if form is None:
         known = ", ".join(EXTENSIONS)
-        raise InputError(f"A table must be of a known format (got '{path.name[-40:]}'; known are {known}). Set `format` in the experiment.")
+        raise InputError(
+            f"A table must be of a known format (got '{path.name[-40:]}'; known are {known}). "
+            "Give a table under such a name; where the name has to stay, set `format` in the experiment that convert reads."
+        )
     if form == "parquet":
         return _read_parquet(path, table, first)
     text = decode_text(path.read_bytes())

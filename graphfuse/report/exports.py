@@ -13,6 +13,7 @@ from torch_geometric.data import HeteroData
 
 from graphfuse.core.errors import ConfigError, InputError, IntegrityError, suggest
 from graphfuse.core.files import read_json, write_bytes, write_json
+from graphfuse.core.folders import STORES, what_is
 from graphfuse.core.schema import GraphSchema, edge_name
 from graphfuse.report.choose import positions_of
 from graphfuse.report.tables import GraphTables, analysis_tables, read_scores, store_tables
@@ -44,7 +45,7 @@ def export(source: Path, form: str, out: Path, *, sample_id: str | None = None, 
     """
     if form not in FORMATS:
         raise ConfigError(f"--format: '{form[:40]}' is not a format. {suggest(form, FORMATS)}")
-    if not (source / "index.json").exists():
+    if what_is(source) not in STORES:
         return _export_analysis(source, form, out, sample_id)
     _check_out(out, folder=form in ("csv", "pyg"))
     store = open_store(source)

@@ -11,6 +11,7 @@ import pandas as pd
 from torch_geometric.data import Batch
 
 from graphfuse.core.errors import InputError
+from graphfuse.core.folders import EMPTY, RUN, what_is
 from graphfuse.core.schema import EdgeType, edge_name, parse_edge_name
 from graphfuse.core.tables import IntArray
 from graphfuse.report.folder import score_files
@@ -115,8 +116,11 @@ def read_scores(folder: Path) -> pd.DataFrame:
     """
     frames = [read_frame(path) for path in score_files(folder)]
     if not frames:
+        found = what_is(folder)
+        run, out = (folder, "ANALYSIS") if found == RUN else ("RUN", folder if found == EMPTY else "ANALYSIS")
         raise InputError(
-            f"{folder} must be a store, or a folder that analyse wrote. Run: graphfuse analyse RUN --store STORE --out {folder}"
+            f"{folder} must be a store, or a folder that analyse wrote (it is {found}). "
+            f"Give one; to make one, run: graphfuse analyse {run} --store STORE --out {out}"
         )
     return pd.concat(frames, ignore_index=True)
 

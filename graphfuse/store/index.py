@@ -9,6 +9,7 @@ from typing import Any
 
 from graphfuse.core.errors import InputError, IntegrityError
 from graphfuse.core.files import digest_bytes, read_json_text, write_bytes
+from graphfuse.core.folders import BEGUN, EMPTY, LOST, NOTHING, what_is
 from graphfuse.core.schema import GraphSchema, TargetSchema, edge_name
 from graphfuse.core.versions import installed_versions
 from graphfuse.store.layout import FORMAT, INDEX, shard_file
@@ -73,14 +74,12 @@ def read_index(folder: Path) -> StoreIndex:
     """Read and check the index of a store.
 
     Raises:
-        InputError: If there is no such folder.
+        InputError: If there is no store.
         IntegrityError: If the store is not whole, it is of another format, or its index was changed.
     """
-    if not folder.is_dir():
-        raise InputError(f"A store is a folder that convert made (got '{folder}'). Run: graphfuse convert EXPERIMENT --out {folder}")
     path = folder / INDEX
     if not path.exists():
-        raise IntegrityError(f"{folder} is not a whole store: it has no {INDEX}, which convert writes last. Repeat convert; it resumes.")
+        raise _no_store(folder)
     value, text = read_json_text(path)
     _check_format(path, value)
     if not _is_sealed(text):
@@ -89,6 +88,17 @@ def read_index(folder: Path) -> StoreIndex:
         return _parse(value)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"{path} must be as convert writes it ({str(error)[:80]}). Repeat convert into a new folder.") from error
+
+
+def _no_store(folder: Path) -> InputError | IntegrityError:
+    """Return what to say of a folder without an index: what lies there decides what helps."""
+    found = what_is(folder)
+    if found in (BEGUN, LOST):
+        step = "; it resumes" if found == BEGUN else " into a new folder"
+        return IntegrityError(f"{folder} is not a whole store: it has no {INDEX}, which convert writes last. Repeat convert{step}.")
+    if found in (NOTHING, EMPTY):
+        return InputError(f"A store is a folder that convert made (got '{folder}'). Run: graphfuse convert EXPERIMENT --out {folder}")
+    return InputError(f"A store is a folder that convert made (got '{folder}', which is {found}). Give the folder that convert wrote.")
 
 
 def seal(index: Mapping[str, Any]) -> bytes:

@@ -12,6 +12,7 @@ import torch
 from graphfuse.core.differences import differences
 from graphfuse.core.errors import ConfigError, InputError, IntegrityError, UnsafeError
 from graphfuse.core.files import digest_file, file_entries, inside, is_leftover, read_json, remove_leftovers, write_json
+from graphfuse.core.folders import ANALYSIS, EMPTY, NOTHING, OURS, RUN, what_is
 from graphfuse.core.lock import LOCK
 from graphfuse.core.settings import TrainSettings
 from graphfuse.core.versions import installed_versions
@@ -50,6 +51,8 @@ def begin(out: Path, inputs: Mapping[str, Any], resume: bool) -> bool:
         InputError: If the folder holds a run and `resume` is off, or something that is no run.
         ConfigError: If the run there was made from something else; every difference is listed.
     """
+    if (found := what_is(out)) in OURS and found != RUN:
+        raise InputError(f"train writes into a new folder; {out} holds {found}. Give another --out.")
     if not (out / INPUTS).exists():
         foreign = sorted(path.name for path in out.iterdir() if path.name != LOCK and not is_leftover(path))
         if foreign:
@@ -85,12 +88,9 @@ def read_receipt(path: Path) -> dict[str, Any]:
         InputError: If there is no such folder, or it holds no run.
         IntegrityError: If the run was interrupted, is of a newer format, or a file is missing or damaged.
     """
-    if not (path / RECEIPT).exists():
-        if runs := sorted(path.glob("runs/*/seed-*")):
-            raise InputError(f"A run is a folder that train made (got the comparison '{path}'). Name one of its runs, such as {runs[0]}.")
-        if (path / INPUTS).exists():
-            raise IntegrityError(f"{path} is not whole: training was interrupted. Repeat the same train command with --resume.")
-        raise InputError(f"A run is a folder that train made (got '{path}'). Run: graphfuse train EXPERIMENT --store STORE --out {path}")
+    lies = what_is(path)
+    if not (path / RECEIPT).exists() or lies == ANALYSIS:
+        raise _no_run(path, lies)
     receipt = read_json(path / RECEIPT)
     found = receipt.get("format")
     if not isinstance(found, int) or not isinstance(receipt.get("files"), dict):
@@ -102,6 +102,17 @@ def read_receipt(path: Path) -> dict[str, Any]:
     for name, entry in receipt["files"].items():
         _check_file(path, name, entry)
     return receipt
+
+
+def _no_run(path: Path, found: str) -> InputError | IntegrityError:
+    """Return what to say of a path without a whole run: what lies there decides what helps."""
+    if found == RUN:
+        return IntegrityError(f"{path} is not whole: training was interrupted. Repeat the same train command with --resume.")
+    if found in (NOTHING, EMPTY):
+        return InputError(f"A run is a folder that train made (got '{path}'). Run: graphfuse train EXPERIMENT --store STORE --out {path}")
+    runs = (receipt.parent for receipt in sorted(path.glob(f"runs/*/seed-*/{RECEIPT}")) if not read_json(receipt).get("change"))
+    step = f"Give one of its runs, such as {run}." if (run := next(runs, None)) else "Give the folder that train wrote."
+    return InputError(f"A run is a folder that train made (got '{path}', which is {found}). {step}")
 
 
 def _check_file(folder: Path, name: str, entry: Mapping[str, Any]) -> None:

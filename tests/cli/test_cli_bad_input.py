@@ -77,7 +77,7 @@ def mine(posts: Path, tmp_path: Path) -> Path:
         (column("split", "test"), ("At least one row must be in train", "20 in test", "Check the setting `split`")),
         (write("posts.csv", b""), ("must have a header and rows", "posts.csv is empty", "Was it written to the end?")),
         (write("posts.parquet", b"PAR1no"), ("must be a whole Parquet file", "posts.parquet", "Write it again")),
-        (write("posts.xlsx", b"PK"), ("must be of a known format", "posts.xlsx", "Set `format`")),
+        (write("posts.xlsx", b"PK"), ("must be of a known format", "posts.xlsx", "set `format`")),
     ],
 )
 def test_a_table_that_cannot_be_used_says_why(mine: Path, spoil: Callable[[Path], object], says: tuple[str, ...]) -> None:
