@@ -7,6 +7,7 @@ from typing import Any
 
 from graphfuse.core.build import build, check
 from graphfuse.core.errors import ConfigError, UnsafeError, suggest
+from graphfuse.core.given import each_of
 from graphfuse.core.registry import package_of
 from graphfuse.core.settings import CompareSettings, ConvertSettings, TrainSettings
 from graphfuse.core.strict_yaml import parse_yaml, read_yaml
@@ -61,7 +62,7 @@ class Experiment:
     @classmethod
     def from_json(cls, value: Mapping[str, Any], folder: Path, allowed: Sequence[str] = ()) -> "Experiment":
         """Return the experiment that `to_json` wrote; names in it are data, so `allowed` has to come from the person."""
-        return _experiment(value, folder, tuple(allowed))
+        return _experiment(value, folder, each_of(allowed))
 
 
 def load_experiment(path: Path | str, overrides: Sequence[str] = (), allowed: Sequence[str] = ()) -> Experiment:
@@ -81,7 +82,7 @@ def load_experiment(path: Path | str, overrides: Sequence[str] = (), allowed: Se
     if not isinstance(value, dict):
         raise ConfigError(f"{path.name}: must hold settings by name (got {_kind(value)}). Start with: graphfuse init TABLE")
     value = apply_overrides(value, overrides)
-    return _experiment(value, path.parent, (*allowed, *_named_packages(value)))
+    return _experiment(value, path.parent, (*each_of(allowed), *_named_packages(value)))
 
 
 def as_experiment(experiment: Experiment | Path | str, overrides: Sequence[str] = (), allowed: Sequence[str] = ()) -> Experiment:
@@ -89,7 +90,7 @@ def as_experiment(experiment: Experiment | Path | str, overrides: Sequence[str] 
     if not isinstance(experiment, Experiment):
         return load_experiment(experiment, overrides, allowed)
     value = apply_overrides(experiment.to_json(), overrides)
-    return Experiment.from_json(value, experiment.folder, (*experiment.allowed, *allowed))
+    return Experiment.from_json(value, experiment.folder, (*experiment.allowed, *each_of(allowed)))
 
 
 def apply_overrides(value: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def apply_overrides(value: Mapping[str, Any], overrides: Sequence[str]) -> dict[
     """
     result: dict[str, Any] = _plain(value)
     problems = []
-    for override in overrides:
+    for override in each_of(overrides):
         try:
             _set(result, override)
         except ConfigError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphfuse.core.errors import InputError
+from graphfuse.core.given import each_of
 from graphfuse.core.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -127,8 +128,7 @@ def train(
     from graphfuse.store.graph_store import open_store
     from graphfuse.training.fit import fit
 
-    loaded = as_experiment(experiment, overrides, allowed)
-    opened = open_store(store)
+    loaded, opened = as_experiment(experiment, overrides, allowed), open_store(store)
     settings = loaded.to_json()
     check_trainable(settings, opened.recipe, loaded.allowed)
     model = build("models", settings["model"], "model", loaded.allowed)
@@ -170,7 +170,7 @@ def compare(
     from graphfuse.store.graph_store import open_store
 
     given = [f"compare.{name}={json.dumps(value, ensure_ascii=False)}" for name, value in asked.items() if value is not None]
-    loaded = as_experiment(experiment, [*overrides, *given], allowed)
+    loaded = as_experiment(experiment, [*each_of(overrides), *given], allowed)
     opened = open_store(store)
     check_trainable(loaded.to_json(), opened.recipe, loaded.allowed)
     comparison = compare_models(opened, loaded, Path(out), workers=workers, progress=progress)
@@ -202,9 +202,9 @@ def predict(
     from graphfuse.training.predict import predict_frame
     from graphfuse.training.run import open_plain_run
 
-    opened, out = open_plain_run(run, tuple(allowed)), Path(out)
+    opened, out = open_plain_run(run, trusted := each_of(allowed)), Path(out)
     check_destination(out, Path(source))
-    with store_of(opened, Path(source), workers=workers, allowed=tuple(allowed), progress=progress) as store:
+    with store_of(opened, Path(source), workers=workers, allowed=trusted, progress=progress) as store:
         predictions, quarantine = predict_frame(opened, store), store.quarantine
     write_frame(out, predictions)
     beside = out.with_name(f"{out.stem}.quarantine.parquet")
@@ -258,7 +258,7 @@ def analyse(
     from graphfuse.training.run import open_plain_run
 
     # 1. Check everything before any work.
-    chosen, trusted, out = tuple(samples or ()), tuple(allowed), Path(out)
+    chosen, trusted, out = each_of(samples), each_of(allowed), Path(out)
     opened, graphs = open_plain_run(run, trusted), open_store(store)
     root = prepare.picture_root(pictures, opened.experiment, trusted)
     plugins = prepare.build_analyses(opened.experiment, analyses, trusted)

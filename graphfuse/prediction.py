@@ -6,6 +6,7 @@ from threading import Lock
 import pandas as pd
 
 from graphfuse.conversion.new_rows import NewRows
+from graphfuse.core.given import each_of
 from graphfuse.core.sockets import Rows
 from graphfuse.training.predict import EVALUATION_BATCH, predict_batches
 from graphfuse.training.run import Run, open_plain_run
@@ -59,4 +60,5 @@ def open_predictor(run: str | Path, *, folder: str | Path = ".", allowed: tuple[
         IntegrityError: If it is not whole, damaged, or of a newer format.
         UnsafeError: If it names a plug-in outside graphfuse that is not allowed.
     """
-    return Predictor(open_plain_run(run, tuple(allowed)), Path(folder), tuple(allowed))
+    trusted = each_of(allowed)
+    return Predictor(open_plain_run(run, trusted), Path(folder), trusted)

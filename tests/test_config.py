@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from graphfuse.config import Experiment, load_experiment
+from graphfuse.config import Experiment, as_experiment, load_experiment
 from graphfuse.core.errors import ConfigError, GraphfuseError, InputError, UnsafeError
 from graphfuse.core.strict_yaml import parse_yaml
 
@@ -221,3 +221,10 @@ def test_a_plugin_named_inside_an_artefact_is_refused_without_permission(tmp_pat
 
 def test_errors_are_of_one_family() -> None:
     assert issubclass(ConfigError, GraphfuseError)
+
+
+def test_one_override_and_one_package_need_no_list(tmp_path: Path) -> None:
+    experiment = load_experiment(write(tmp_path, EXPERIMENT), overrides="train.epochs=7", allowed="mine")
+    assert (experiment.train.epochs, experiment.allowed) == (7, ("mine",))
+    again = as_experiment(experiment, "train.epochs=8", "ours")
+    assert (again.train.epochs, again.allowed) == (8, ("mine", "ours"))

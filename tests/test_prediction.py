@@ -143,3 +143,22 @@ def test_rows_of_which_none_can_be_used_are_refused_with_the_reasons(folder: Pat
         predictor.predict([{"post_id": "", "text": "x", "image": "", "author": "", "created": ""}])
     with pytest.raises(InputError, match="must have rows"):
         predictor.predict(posts(folder).head(0))
+
+
+@pytest.mark.parametrize("rows", [{"post_id": "a", "text": "b"}, ["p1"], [3]])
+def test_one_row_alone_is_asked_for_in_a_list(predictor: Predictor, rows: object) -> None:
+    with pytest.raises(InputError, match=r"a list of mappings \(got .* as one row\)\. Put a row in a list"):
+        predictor.predict(rows)  # type: ignore[arg-type]
+
+
+def test_names_and_ids_may_stand_alone_and_be_numbers(folder: Path, tmp_path: Path) -> None:
+    looked = gf.analyse(
+        folder / "run", folder / "store", tmp_path / "looks", analyses="attention", samples=posts(folder)["post_id"].iloc[0]
+    )
+    assert list(looked["scores"]) == ["attention"]
+    with pytest.raises(InputError, match=r"A sample must be in the store \(got '59999'\)"):
+        gf.analyse(folder / "run", folder / "store", tmp_path / "none", analyses="attention", samples=[59999])  # type: ignore[list-item]
+    with pytest.raises(InputError, match=r"A sample must be in the store \(got '59999'\)"):
+        gf.inspect(folder / "store", 59999)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"must be among the scored \(got '59999'\)"):
+        gf.export(tmp_path / "looks", "json", tmp_path / "none.json", 59999)  # type: ignore[arg-type]

@@ -80,17 +80,24 @@ def table_of_rows(rows: Rows, table: str = "samples", rename: Mapping[str, str] 
         rename: New name -> name in the rows.
 
     Raises:
-        InputError: If column names repeat.
+        InputError: If column names repeat, or a row is no mapping.
     """
     place = Path("the rows given")
     if isinstance(rows, pd.DataFrame):
         num_rows, columns = len(rows), [(name, column.tolist()) for name, column in rows.items()]
     else:
-        given = [dict(row) for row in rows]
+        given = [_given(row) for row in rows]
         num_rows, columns = len(given), list(_columns_of(given).items())
     names = _renamed(_checked_names([str(name) for name, _ in columns], place), rename or {}, place)
     cells = dict(zip(names, (cells for _, cells in columns), strict=True))
     return _numbered(place, cells, range(num_rows), num_rows, [], table, 0)
+
+
+def _given(row: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return dict(row)
+    except (TypeError, ValueError) as error:  # one row alone, of which these are the columns, or lists of cells
+        raise InputError(f"Rows must be a frame, or a list of mappings (got {str(row)[:40]!r} as one row). Put a row in a list.") from error
 
 
 def _renamed(names: list[str], rename: Mapping[str, str], path: Path) -> list[str]:
@@ -112,11 +119,8 @@ def read_table(path: Path, format: str | None = None, table: str = "samples", fi
     """
     form = format or EXTENSIONS.get(path.suffix.lower())
     if form is None:
-        known = ", ".join(EXTENSIONS)
-        raise InputError(
-            f"A table must be of a known format (got '{path.name[-40:]}'; known are {known}). "
-            "Give a table under such a name; where the name has to stay, set `format` in the experiment that convert reads."
-        )
+        got = f"got '{path.name[-40:]}'; known are {', '.join(EXTENSIONS)}"
+        raise InputError(f"A table must be of a known format ({got}). Give a table of such a name, or set `format` in what convert reads.")
     if form == "parquet":
         return _read_parquet(path, table, first)
     text = decode_text(path.read_bytes())

@@ -8,6 +8,7 @@ import pandas as pd
 
 from graphfuse.core.columns import places_among
 from graphfuse.core.errors import InputError, suggest
+from graphfuse.core.given import each_of
 from graphfuse.core.schema import TargetSchema
 from graphfuse.core.tables import IntArray, ScoreTable
 from graphfuse.store.graph_store import GraphStore
@@ -36,7 +37,7 @@ def positions_of(store: GraphStore, sample_ids: tuple[str, ...]) -> IntArray:
     Raises:
         InputError: If an id is not in the store; the nearest is offered.
     """
-    ids = store.samples["sample_id"]
+    sample_ids, ids = each_of(sample_ids), store.samples["sample_id"]
     found = places_among(pd.Series(sample_ids, dtype="str"), ids)
     if (found < 0).any():
         name = sample_ids[int(found.argmin())]

@@ -43,6 +43,7 @@ def export(source: Path, form: str, out: Path, *, sample_id: str | None = None, 
         ConfigError: If the format is unknown.
         InputError: If the source is neither a store nor an analysis, or the sample is not in it.
     """
+    sample_id = None if sample_id is None else str(sample_id)  # a program may have it as a number
     if form not in FORMATS:
         raise ConfigError(f"--format: '{form[:40]}' is not a format. {suggest(form, FORMATS)}")
     if what_is(source) not in STORES:

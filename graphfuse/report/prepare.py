@@ -9,6 +9,7 @@ import numpy as np
 from graphfuse.core.build import build
 from graphfuse.core.errors import ConfigError, InputError
 from graphfuse.core.files import read_json
+from graphfuse.core.given import each_of
 from graphfuse.core.schema import TargetSchema
 from graphfuse.core.sockets import Analysis
 from graphfuse.core.tables import IntArray
@@ -81,7 +82,7 @@ def build_analyses(
     Raises:
         ConfigError: With every problem of every section; or if there is nothing to do.
     """
-    sections = experiment["analyses"] if names is None else [{"name": name} for name in names]
+    sections = experiment["analyses"] if names is None else [{"name": name} for name in each_of(names)]
     if not sections:
         raise ConfigError("analyses: name at least one, in the experiment or with --analyses. See: graphfuse list analyses")
     found: dict[str, tuple[dict[str, Any], Analysis]] = {}
