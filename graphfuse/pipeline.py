@@ -280,8 +280,8 @@ def analyse(
         page = collect(graphs, summary, tables, root, chosen, predictions=predictions, threshold=threshold, show_users=show_users)
         write_report(out / folder.REPORT, page)
         folder.write_receipt(out, inputs)
-    scores = {name: len(table.frame) for name, table in tables.items()}
-    return {"analysis": str(out), "report": str(out / folder.REPORT), "samples": len(order), "scores": scores}
+    counts = {"scores": {name: len(table.frame) for name, table in tables.items()}, "pictures_not_shown": page.pictures_not_shown}
+    return {"analysis": str(out), "report": str(out / folder.REPORT), "samples": len(order), **counts}
 
 
 def export(source: str | Path, form: str, out: str | Path, sample: str | None = None, *, show_users: bool = False) -> Figures:

@@ -45,7 +45,9 @@ def _names(text: str | None) -> list[str] | None:
 
 
 def lines(figures: Figures) -> Iterator[str]:
-    """Say how many scores there are, and where the report lies."""
+    """Say how many scores there are, where the report lies, and what to do if it lacks pictures."""
     for name, count in figures["scores"].items():
         yield f"  {name:<16} {count:,} scores"
     yield f"Report: {figures['report']}"
+    if missing := figures["pictures_not_shown"]:
+        yield f"{missing:,} picture{'s' if missing > 1 else ''} not shown: give --pictures FOLDER, the one that their paths are relative to"

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from graphfuse.core.errors import IntegrityError
+from graphfuse.core.files import read_json
 from graphfuse.core.lock import LOCK
 
 NOTHING, EMPTY, FILE, OTHER = "nothing", "an empty folder", "a file", "a folder of something else"
@@ -15,9 +17,6 @@ MARKS = (
     (LOST, ("samples.parquet", "shards")),
     (COMPARISON, ("comparison.json",)),
     (RUN, ("inputs.json", "experiment.json")),
-    (RUN, ("inputs.json", "receipt.json")),  # damaged
-    (COMPARISON, ("inputs.json",)),  # interrupted
-    (ANALYSIS, ("receipt.json", "report.html")),
 )
 """What is said of a folder that has all these files; the first that fits."""
 
@@ -27,4 +26,18 @@ def what_is(path: Path) -> str:
     if not path.is_dir():
         return FILE if path.exists() else NOTHING
     names = {item.name for item in path.iterdir()} - {LOCK}
-    return next((kind for kind, marks in MARKS if names.issuperset(marks)), OTHER if names else EMPTY)
+    found = next((kind for kind, marks in MARKS if names.issuperset(marks)), None)
+    if found is None and "inputs.json" in names:
+        return _begun(path / "inputs.json")
+    if found is None and names.issuperset(("receipt.json", "report.html")):  # before analyses noted their inputs
+        return ANALYSIS
+    return found or (OTHER if names else EMPTY)
+
+
+def _begun(inputs: Path) -> str:
+    """Return what notes such inputs; only of a run's some may be all that is readable."""
+    try:
+        noted = read_json(inputs)
+    except IntegrityError:
+        return RUN
+    return COMPARISON if "rows" in noted else ANALYSIS if "analyses" in noted else RUN

@@ -159,3 +159,8 @@ class ReportData:
     """Whether user ids are shown as they are."""
     made_with: Mapping[str, str] | None = None
     """Settings and versions, for the foot of the page."""
+
+    @property
+    def pictures_not_shown(self) -> int:
+        """Pictures of the posts that are empty frames."""
+        return sum(picture.uri is None for post in self.posts for picture in post.pictures)
