@@ -52,7 +52,7 @@ def told(house: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> tuple[st
         ("train experiment.yaml --store store --out store", "train writes into a new folder; store holds a store. Give another --out."),
         ("train experiment.yaml --store store --out looks", "train writes into a new folder; looks holds an analysis."),
         ("init images/0.png --out new.yaml", "(got '0.png'; known are .csv, .tsv, .tab, .jsonl, .ndjson, .parquet, .pq). Give a table"),
-        ("predict run --input experiment.yaml --out p", "(got 'experiment.yaml'; known are"),
+        ("predict run --input experiment.yaml --out p", "or set `format` in what convert reads."),
     ],
 )
 def test_a_folder_of_another_kind_is_told_by_name(house: Path, monkeypatch: pytest.MonkeyPatch, command: str, says: str) -> None:
