@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from graphfuse.core.files import write_json
 from graphfuse.core.folders import what_is
 
 
@@ -20,13 +21,25 @@ from graphfuse.core.folders import what_is
         (("inputs.json", "experiment.json"), "a run"),
         (("inputs.json", "receipt.json"), "a run"),
         (("inputs.json", "comparison.json", "runs"), "a comparison"),
-        (("inputs.json", ".lock"), "a comparison"),
         (("receipt.json", "report.html", "attention.parquet"), "an analysis"),
     ],
 )
 def test_a_folder_is_known_by_its_files(tmp_path: Path, files: tuple[str, ...], found: str) -> None:
     for name in files:
         (tmp_path / name).touch()
+    assert what_is(tmp_path) == found
+
+
+@pytest.mark.parametrize(
+    ("inputs", "found"),
+    [
+        ({"rows": {}, "train": {}}, "a comparison"),
+        ({"analyses": {}, "run": ""}, "an analysis"),
+        ({"train": {}, "change": {}}, "a run"),
+    ],
+)
+def test_what_was_only_begun_is_known_by_what_it_was_begun_with(tmp_path: Path, inputs: dict[str, object], found: str) -> None:
+    write_json(tmp_path / "inputs.json", inputs)
     assert what_is(tmp_path) == found
 
 
