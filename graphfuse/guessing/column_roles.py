@@ -6,6 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
+from graphfuse.core.columns import is_missing
 from graphfuse.core.errors import InputError
 from graphfuse.guessing.profile import Profile, hinted
 from graphfuse.reading.settings import split_of
@@ -127,7 +128,7 @@ def group_columns(left: dict[str, Profile], cells: pd.DataFrame, content: list[s
 def _binds(cells: pd.DataFrame, name: str, content: list[str]) -> bool:
     """Return whether rows that share a text or picture nearly always share this column's value, and there are such rows."""
     for column in content:
-        again = cells[cells[column].duplicated(keep=False) & (cells[column] != "")]
+        again = cells[cells[column].duplicated(keep=False) & ~is_missing(cells[column])]
         if len(again) >= 10 and (again.groupby(column)[name].nunique() == 1).mean() >= 0.99:
             return True
     return False

@@ -32,8 +32,6 @@ class PictureColumn:
     separator: str
     found: float
     """Share of the names that are files."""
-    shared: float
-    """Share of rows (with a picture) whose cell comes up in another row too."""
 
 
 def find_pictures(frame: pd.DataFrame, profiles: dict[str, Profile], folder: Path) -> list[PictureColumn]:
@@ -86,9 +84,7 @@ def _best(column: pd.Series, facts: Profile, folder: Path, places: dict[str, set
     needed = 0.9 if facts.is_number else 0.3
     if share < needed or (facts.is_number and facts.distinct < 0.5 * facts.filled) or not _one_opens(folder / place, hits):
         return None
-    return PictureColumn(
-        column=str(column.name), folder=place, separator=separator, found=share, shared=float(cells.duplicated(keep=False).mean())
-    )
+    return PictureColumn(column=str(column.name), folder=place, separator=separator, found=share)
 
 
 def _is_picture_path(place: Path, name: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from graphfuse.core.columns import as_texts
+from graphfuse.core.columns import as_texts, is_missing
 from graphfuse.core.errors import InputError
 from graphfuse.core.tables import CANONICAL
 from graphfuse.guessing.column_roles import (
@@ -30,6 +30,7 @@ from graphfuse.guessing.find_links import Neighbour, find_interactions, find_joi
 from graphfuse.guessing.find_pictures import PictureColumn, find_pictures
 from graphfuse.guessing.profile import Profile, hinted, profile
 from graphfuse.reading.canonical import free_name
+from graphfuse.reading.picture_names import split_names
 from graphfuse.reading.raw_table import read_table
 
 EVENT_PATTERN = "^([A-Za-z]+)"
@@ -116,13 +117,24 @@ def guess_roles(path: Path) -> Roles:
 def _guess(raw: pd.DataFrame, beside: list[Neighbour], path: Path) -> dict[str, Any]:
     cells = pd.DataFrame({str(name): as_texts(raw[name]).values.str.strip() for name in raw.columns})
     own = {str(name): profile(raw[name]) for name in raw.columns}
-    left = dict(own)  # columns without a role yet; every step takes what it recognises
-    roles = _by_content(raw, cells, left, path)
+    split = next((name for name, facts in own.items() if is_split(facts)), None)
+    pictures = find_pictures(raw.drop(columns=[split] if split else []), own, path.parent)
+    for item in pictures:
+        named = _names_pictures(cells[item.column], item)
+        cells[item.column] = cells[item.column].where(named, "")
+        own[item.column] = profile(raw[item.column].where(named))
+    left = {name: facts for name, facts in own.items() if name != split}  # without a role yet; every step takes what it recognises
+    roles = _by_content(cells, left, pictures, path.name) | {"split": split}
     if roles["task"] == "classification":
         own[roles["target"]] = profile(raw[roles["target"]], classes=True)
     roles |= _links(cells, left, beside, roles["sample_id"])
     roles |= _descriptions(cells, own, left, roles)
     return roles | _leaks(cells, roles)
+
+
+def _names_pictures(cells: pd.Series, item: PictureColumn) -> pd.Series:
+    """Return which cells name a picture: an empty list, or a word such as `null`, says that there is none."""
+    return cells.map(lambda cell: bool(split_names(cell, item.separator)))
 
 
 def _misnamed(roles: dict[str, Any], columns: list[str]) -> dict[str, str]:
@@ -131,10 +143,8 @@ def _misnamed(roles: dict[str, Any], columns: list[str]) -> dict[str, str]:
     return {free_name(name, columns): name for name in CANONICAL["samples"] if name in columns and name not in meant.get(name, ())}
 
 
-def _by_content(raw: pd.DataFrame, cells: pd.DataFrame, left: dict[str, Profile], path: Path) -> dict[str, Any]:
-    """Find what cells prove by themselves: split words, files that open, times, sentences, small sets of values."""
-    split = _take(left, [name for name, facts in left.items() if is_split(facts)])
-    pictures = find_pictures(raw.drop(columns=[split] if split else []), left, path.parent)
+def _by_content(cells: pd.DataFrame, left: dict[str, Profile], pictures: list[PictureColumn], table: str) -> dict[str, Any]:
+    """Find what cells prove by themselves, beside split words and pictures: keys, times, sentences, small sets of values."""
     sample_id = _take(left, key_columns(left, {item.column for item in pictures}))
     for item in pictures:
         left.pop(item.column, None)
@@ -142,11 +152,10 @@ def _by_content(raw: pd.DataFrame, cells: pd.DataFrame, left: dict[str, Profile]
     text = text_columns(left)
     for name in text:
         left.pop(name)
-    target, *others = target_columns(left, path.name)
+    target, *others = target_columns(left, table)
     task = task_of(left.pop(target))
     group = _take(left, group_columns(left, cells, [*text, *(item.column for item in pictures)]))
     return {
-        "split": split,
         "pictures": tuple(pictures),
         "sample_id": sample_id,
         "time": time,
@@ -244,7 +253,7 @@ def _leaks(cells: pd.DataFrame, roles: dict[str, Any]) -> dict[str, Any]:
 
 def _shared(cells: pd.DataFrame, column: str, kind: str, split: str | None) -> Iterator[str]:
     """Yield a sentence if more than 1 % of the rows share their cell with a row that a split may part them from."""
-    filled = cells[cells[column] != ""]
+    filled = cells[~is_missing(cells[column])]
     if split is None:
         share = filled[column].duplicated(keep=False).mean()
         if share > 0.01:
