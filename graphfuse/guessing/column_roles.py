@@ -26,6 +26,11 @@ TIME_NAMES = ("time", "date", "created", "timestamp", "posted", "published", "at
 FEWEST_GROUPS = 3
 """Of which one can go to each of train, validation and test."""
 
+LARGEST_GROUP = 0.1
+"""Share of the rows that one value may have in a column which, without a name that says so, is taken for groups or authors."""
+SMALL_GROUP = 8
+"""Rows that a group may have in a table however small."""
+
 TaskName = Literal["classification", "multilabel", "regression"]
 
 
@@ -121,8 +126,14 @@ def group_columns(left: dict[str, Profile], cells: pd.DataFrame, content: list[s
         name for name, facts in left.items() if FEWEST_GROUPS <= facts.distinct < facts.filled and facts.words < 3 and not facts.is_fraction
     ]
     named = [name for name in repeated if hinted(name, GROUP_NAMES) and not hinted(name, USER_NAMES)]
-    proven = [name for name in repeated if left[name].is_repeated_key and name not in named and _binds(cells, name, content)]
-    return named + proven
+    unnamed = [name for name in _small_groups(left) if name in repeated and name not in named and not hinted(name, SIDE_NAMES)]
+    return named + [name for name in unnamed if _binds(cells, name, content)]
+
+
+def _small_groups(left: dict[str, Profile]) -> list[str]:
+    """Return repeated keys of which no value has many rows: few large groups, such as languages, would leave a test of one kind."""
+    keys = {name: facts for name, facts in left.items() if facts.is_repeated_key}
+    return [name for name, facts in keys.items() if facts.top[0][1] <= max(LARGEST_GROUP * facts.rows, SMALL_GROUP)]
 
 
 def _binds(cells: pd.DataFrame, name: str, content: list[str]) -> bool:
@@ -138,7 +149,7 @@ def user_columns(left: dict[str, Profile]) -> list[str]:
     """Return columns that name the author: by name, or as the one key of words that repeats."""
     keys = [name for name, facts in left.items() if facts.is_repeated_key]
     named = [name for name in keys if hinted(name, USER_NAMES)]
-    words = [name for name in keys if not left[name].is_number and not hinted(name, SIDE_NAMES)]
+    words = [name for name in _small_groups(left) if not left[name].is_number and not hinted(name, SIDE_NAMES)]
     return sorted(named, key=lambda name: not hinted(name, ID_NAMES)) + (words if len(words) == 1 else [])
 
 
