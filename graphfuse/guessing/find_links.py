@@ -11,10 +11,13 @@ from graphfuse.core.errors import InputError
 from graphfuse.guessing.column_roles import USER_NAMES
 from graphfuse.guessing.profile import Profile, hinted, profile
 from graphfuse.reading.raw_table import EXTENSIONS, read_table
+from graphfuse.store.layout import QUARANTINE
 
 MOST_FILES = 30
 """Files beside the table that are looked into."""
 
+PREDICTED = ("prediction", "probability", "target")
+"""Columns of predictions beside `sample_id`, or the first words of their names."""
 KIND_NAMES = ("kind", "type", "action", "event", "interaction")
 REPLY_NAMES = ("parent", "reply", "to", "answer")
 
@@ -39,19 +42,26 @@ class Neighbour:
 
 
 def neighbours(table: Path) -> list[Neighbour]:
-    """Return the other table files of the folder that can be read."""
-    paths = sorted(
-        path for path in table.parent.iterdir() if path.suffix.lower() in EXTENSIONS and path.is_file() and path.name != table.name
-    )
+    """Return the other table files of the folder that can be read; what `predict` wrote there says nothing of the samples."""
+    files = (path for path in table.parent.iterdir() if path.suffix.lower() in EXTENSIONS and path.is_file())
+    paths = sorted(path for path in files if path.name not in (table.name, QUARANTINE) and not path.name.endswith(f".{QUARANTINE}"))
     found = []
     for path in paths[:MOST_FILES]:
         try:
             frame = read_table(path).frame
         except (InputError, OSError):  # what cannot be read is no part of the guess
             continue
+        if _are_predictions([str(name) for name in frame.columns]):
+            continue
         cells = pd.DataFrame({str(name): as_texts(frame[name]).values.str.strip() for name in frame.columns})
         found.append(Neighbour(path=path, cells=cells, profiles={name: profile(frame[name]) for name in cells.columns}))
     return found
+
+
+def _are_predictions(columns: list[str]) -> bool:
+    """Return whether the columns are those of predictions, which as features would answer for the model."""
+    roots = {next((root for root in PREDICTED if name == root or name.startswith(f"{root}_")), name) for name in columns}
+    return {"sample_id", "prediction"} <= roots and ("probability" in roots or roots <= {"sample_id", *PREDICTED})
 
 
 def same_columns(tables: Iterable[Neighbour], columns: Iterable[str]) -> list[Neighbour]:
