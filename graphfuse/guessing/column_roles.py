@@ -59,9 +59,15 @@ def is_split(facts: Profile) -> bool:
 
 
 def key_columns(left: dict[str, Profile], pictures: set[str]) -> list[str]:
-    """Return columns that name each row: those called an id first, picture names last."""
-    keys = [name for name, facts in left.items() if facts.is_key]
-    return sorted(keys, key=lambda name: (name in pictures, not hinted(name, ID_NAMES)))
+    """Return columns that name each row: those called an id first, even if a few rows lack one or repeat it; picture names last."""
+    keys = [name for name, facts in left.items() if facts.is_key or (names_rows(facts) and name not in pictures)]
+    of_others = (*USER_NAMES, *GROUP_NAMES)
+    return sorted(keys, key=lambda name: (name in pictures, not hinted(name, ID_NAMES), hinted(name, of_others), not left[name].is_key))
+
+
+def names_rows(facts: Profile) -> bool:
+    """Return whether a column is called an id, not that of a user or group, and nearly every row has a value of its own."""
+    return facts.is_nearly_key and hinted(facts.name, ID_NAMES) and not hinted(facts.name, (*USER_NAMES, *GROUP_NAMES))
 
 
 def time_columns(left: dict[str, Profile]) -> list[str]:
@@ -147,9 +153,9 @@ def _binds(cells: pd.DataFrame, name: str, content: list[str]) -> bool:
 
 def user_columns(left: dict[str, Profile]) -> list[str]:
     """Return columns that name the author: by name, or as the one key of words that repeats."""
-    keys = [name for name, facts in left.items() if facts.is_repeated_key]
+    keys = [name for name, facts in left.items() if facts.is_repeated_key and not names_rows(facts)]
     named = [name for name in keys if hinted(name, USER_NAMES)]
-    words = [name for name in _small_groups(left) if not left[name].is_number and not hinted(name, SIDE_NAMES)]
+    words = [name for name in _small_groups(left) if name in keys and not left[name].is_number and not hinted(name, SIDE_NAMES)]
     return sorted(named, key=lambda name: not hinted(name, ID_NAMES)) + (words if len(words) == 1 else [])
 
 

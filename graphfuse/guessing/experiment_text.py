@@ -1,23 +1,18 @@
 """Roles -> a commented experiment in YAML that converts and trains as it stands."""
 
-import json
 import os
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from graphfuse.core.columns import MISSING_WORDS
-from graphfuse.core.errors import InputError
 from graphfuse.core.tables import CANONICAL
 from graphfuse.guessing.column_roles import Features
 from graphfuse.guessing.find_links import Neighbour
 from graphfuse.guessing.profile import Profile
 from graphfuse.guessing.table_roles import Roles, guess_roles
+from graphfuse.guessing.yaml_text import inline, inline_names, yaml_line, yaml_value
 from graphfuse.reading.canonical import free_name
 
-PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
-RESERVED = ("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf")
 LONG = 150
 """Words of a text from which on windows of words serve better than sentences."""
 
@@ -43,43 +38,58 @@ def write_experiment(roles: Roles, folder: Path) -> str:
 
 def _head(roles: Roles) -> Iterator[str]:
     rows = next(iter(roles.profiles.values())).rows
-    yield f"# Written by `graphfuse init` for {_inline(roles.table.name)} ({rows:,} rows)."
+    yield f"# Written by `graphfuse init` for {inline(roles.table.name)} ({rows:,} rows)."
     yield "# Every line is a guess from what the columns hold. Read the comments and mend what is wrong; then:"
     yield "#   graphfuse convert THIS_FILE --out STORE"
     yield "#   graphfuse train THIS_FILE --store STORE --out RUN"
     if roles.unused:
-        yield f"# Not used: {_names(roles.unused)}."
+        yield f"# Not used: {inline_names(roles.unused)}."
 
 
 def _dataset(roles: Roles, folder: Path) -> Iterator[str]:
     yield "dataset:"
     yield "  name: table"
-    yield _line(2, "path", _relative(roles.table, folder), "")
+    yield yaml_line(2, "path", _relative(roles.table, folder), "")
     for sibling in roles.siblings:
         names = [roles.rename.get(name, name) for name in roles.profiles if name not in _joined_columns(roles)]
         lacks = [name for name in names if name not in sibling.profiles]
-        yield f"  # {_inline(sibling.path.name)} has {'nearly ' if lacks else ''}the same columns. If it is the test part of an official split:"
-        yield f"  #   path: {{train: {_value(_relative(roles.table, folder))}, test: {_value(_relative(sibling.path, folder))}}}"
+        yield f"  # {inline(sibling.path.name)} has {'nearly ' if lacks else ''}the same columns. If it is the test part of an official split:"
+        yield f"  #   path: {{train: {yaml_value(_relative(roles.table, folder))}, test: {yaml_value(_relative(sibling.path, folder))}}}"
         if lacks:
-            yield f"  # It lacks {_names(lacks)}; where that is another name for the same, see the setting `rename`."
+            yield f"  # It lacks {inline_names(lacks)}; where that is another name for the same, see the setting `rename`."
     if roles.rename:
         yield "  # These names have a meaning of their own here, which the columns do not have:"
-        yield f"  rename: {{{', '.join(f'{_value(new)}: {_value(old)}' for new, old in roles.rename.items())}}}"
+        yield f"  rename: {{{', '.join(f'{yaml_value(new)}: {yaml_value(old)}' for new, old in roles.rename.items())}}}"
     if roles.sample_id:
-        yield _line(2, "sample_id", roles.sample_id, "every row has a value of its own")
+        yield from _sample_id(roles.profiles[roles.sample_id])
     else:
-        yield _line(2, "sample_id", None, "no column has a value of its own in every row: rows are numbered")
+        yield yaml_line(2, "sample_id", None, "no column has a value of its own in every row: rows are numbered")
     yield from _target(roles)
     if roles.user_id:
         facts = roles.profiles[roles.user_id]
         why = f"{facts.distinct:,} values in {facts.filled:,} rows"
-        why += f"; {_inline(roles.users[0].path.name)} has a row for them" if roles.users else ", some more than once"
-        yield _line(2, "user_id", roles.user_id, why)
+        why += f"; {inline(roles.users[0].path.name)} has a row for them" if roles.users else ", some more than once"
+        yield yaml_line(2, "user_id", roles.user_id, why)
     if roles.time:
-        yield _line(2, "time", roles.time, "cells that read as times")
+        yield yaml_line(2, "time", roles.time, "cells that read as times")
     yield from _pictures(roles)
     yield from _linked(roles, folder)
     yield from _split(roles)
+
+
+def _sample_id(facts: Profile) -> Iterator[str]:
+    """Write the column of ids, and what `convert` does with rows whose id is empty or stands in an earlier row."""
+    again, empty = facts.filled - facts.distinct, facts.rows - facts.filled
+    if again:
+        yield f"  # Beware: {inline(facts.name)} repeats in {_rows(again)}, such as {inline(facts.top[0][0])}."
+        yield "  # convert refuses ids that repeat: remove those rows."
+    if empty:
+        yield f"  # Beware: {inline(facts.name)} is empty in {_rows(empty)}. convert leaves out rows without an id: fill them in to use the rows."
+    yield yaml_line(2, "sample_id", facts.name, f"{'nearly ' if again or empty else ''}every row has a value of its own")
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 def _joined_columns(roles: Roles) -> set[str]:
@@ -88,44 +98,46 @@ def _joined_columns(roles: Roles) -> set[str]:
 
 def _target(roles: Roles) -> Iterator[str]:
     facts = roles.profiles[roles.target]
-    shown = ", ".join(f"{_inline(value)} {count:,}" for value, count in facts.top[:4])
+    shown = ", ".join(f"{inline(value)} {count:,}" for value, count in facts.top[:4])
     yield f"  # {facts.distinct:,} values: {shown}{' ...' if facts.distinct > 4 else ''}"
     if words := [value for value, _ in facts.top if roles.task == "classification" and value.lower() in MISSING_WORDS]:
-        yield f"  # Classes like the others are: {_names(words)}. Where that means that there is no answer, empty the cells."
+        yield f"  # Classes like the others are: {inline_names(words)}. Where that means that there is no answer, empty the cells."
     if roles.other_targets:
-        yield f"  # It could also be: {_names(roles.other_targets)}"
-    yield _line(2, "target", roles.target, "")
+        yield f"  # It could also be: {inline_names(roles.other_targets)}"
+    yield yaml_line(2, "target", roles.target, "")
     if roles.giveaways:
-        yield f"  # Left out as features, since each of their values goes with one answer only: {_names(roles.giveaways)}"
+        yield f"  # Left out as features, since each of their values goes with one answer only: {inline_names(roles.giveaways)}"
 
 
 def _pictures(roles: Roles) -> Iterator[str]:
     if not roles.pictures:
         return
     first = roles.pictures[0]
-    yield f"  # {first.found:.0%} of the names in {_inline(first.column)} are pictures under {_inline(first.folder)}/"
+    yield f"  # {first.found:.0%} of the names in {inline(first.column)} are pictures under {inline(first.folder)}/"
     if roles.profiles[first.column].filled < roles.profiles[first.column].rows:
         yield "  # Rows without a picture stay: they have no image nodes."
-    columns = ", ".join(_value(item.column) for item in roles.pictures)
-    yield f"  pictures: {{columns: [{columns}], separator: {_value(first.separator)}, folder: {_value(first.folder)}}}"
+    columns = ", ".join(yaml_value(item.column) for item in roles.pictures)
+    yield f"  pictures: {{columns: [{columns}], separator: {yaml_value(first.separator)}, folder: {yaml_value(first.folder)}}}"
 
 
 def _linked(roles: Roles, folder: Path) -> Iterator[str]:
     if roles.users:
         table, key = roles.users
-        yield f"  users: {{path: {_value(_relative(table.path, folder))}, user_id: {_value(key)}}}"
+        yield f"  users: {{path: {yaml_value(_relative(table.path, folder))}, user_id: {yaml_value(key)}}}"
     if roles.interactions:
         table, columns = roles.interactions
-        yield f"  # {_inline(table.path.name)}: several rows per sample, linked by {_inline(columns['sample_id'])}"
-        parts = ", ".join(f"{role}: {_value(column)}" for role, column in columns.items())
-        yield f"  interactions: {{path: {_value(_relative(table.path, folder))}, {parts}}}"
+        yield f"  # {inline(table.path.name)}: several rows per sample, linked by {inline(columns['sample_id'])}"
+        parts = ", ".join(f"{role}: {yaml_value(column)}" for role, column in columns.items())
+        yield f"  interactions: {{path: {yaml_value(_relative(table.path, folder))}, {parts}}}"
     if roles.joins:
         yield "  # One row per sample each, under the same name of the key:"
-        parts = ", ".join(f"{{path: {_value(_relative(table.path, folder))}, key: {_value(roles.sample_id)}}}" for table in roles.joins)
+        parts = ", ".join(
+            f"{{path: {yaml_value(_relative(table.path, folder))}, key: {yaml_value(roles.sample_id)}}}" for table in roles.joins
+        )
         yield f"  joins: [{parts}]"
     for table, again in roles.unjoined:
-        yield f"  # {_inline(table.path.name)} has one row per sample, too. To join it, rename these columns in it, whose names are taken:"
-        yield f"  #   {_names(again)}"
+        yield f"  # {inline(table.path.name)} has one row per sample, too. To join it, rename these columns in it, whose names are taken:"
+        yield f"  #   {inline_names(again)}"
 
 
 def _split(roles: Roles) -> Iterator[str]:
@@ -133,14 +145,14 @@ def _split(roles: Roles) -> Iterator[str]:
     for leak in roles.leaks:
         yield f"  # Beware: {leak}."
     if roles.group and roles.group_pattern:
-        yield f"  # The first word of {_inline(roles.group)} looks like the event it belongs to; rows of an event stay on one side."
-        yield f"  group: {{column: {_value(roles.group)}, pattern: {_value(roles.group_pattern)}}}"
+        yield f"  # The first word of {inline(roles.group)} looks like the event it belongs to; rows of an event stay on one side."
+        yield f"  group: {{column: {yaml_value(roles.group)}, pattern: {yaml_value(roles.group_pattern)}}}"
     elif roles.group:
-        yield _line(2, "group", roles.group, "rows that belong together and stay on one side of the split")
+        yield yaml_line(2, "group", roles.group, "rows that belong together and stay on one side of the split")
     if roles.split:
-        words = ", ".join(f"{_inline(value)} {count:,}" for value, count in roles.profiles[roles.split].top)
+        words = ", ".join(f"{inline(value)} {count:,}" for value, count in roles.profiles[roles.split].top)
         yield f"  # {words}"
-        yield f"  split: {{by: column, column: {_value(roles.split)}}}"
+        yield f"  split: {{by: column, column: {yaml_value(roles.split)}}}"
     elif roles.group:
         yield "  split: {by: group, validation: 0.1, test: 0.2, seed: 0}"
     elif roles.time and roles.profiles[roles.time].filled == roles.profiles[roles.time].rows:
@@ -157,7 +169,7 @@ def _modalities(roles: Roles) -> Iterator[str]:
         unit = "window" if words > LONG else "sentence"
         yield f"  # {words:.0f} words on average; unit: sentence | window | word"
         yield "  # Encoders: hashed_ngrams (no download), transformers_text, clip_text; see `graphfuse list encoders`"
-        yield f"  - {{name: text, column: {_value(column)}, unit: {unit}, encoder: {{name: hashed_ngrams, channels: 384}}}}"
+        yield f"  - {{name: text, column: {yaml_value(column)}, unit: {unit}, encoder: {{name: hashed_ngrams, channels: 384}}}}"
     if roles.pictures:
         yield "  # grid: cells per side, or [rows, columns]; encoders: image_statistics (no download), torchvision_backbone, clip_image"
         yield "  - {name: image, grid: 4, encoder: {name: image_statistics}}"
@@ -213,7 +225,7 @@ def _has_graph(roles: Roles) -> bool:
 def _task(roles: Roles) -> Iterator[str]:
     facts = roles.profiles[roles.target]
     if roles.task == "multilabel":
-        yield f"task: {{name: multilabel, separator: {_value(_separator(facts))}}}   # cells list several labels"
+        yield f"task: {{name: multilabel, separator: {yaml_value(_separator(facts))}}}   # cells list several labels"
     elif roles.task == "regression":
         yield "task: {name: regression}   # many different numbers; for classes use {name: classification}"
     else:
@@ -243,48 +255,11 @@ def _rest(roles: Roles) -> Iterator[str]:
 def _features(features: Features) -> str:
     """Return the settings for columns by kind, those that there are."""
     parts = {"numeric": features.numeric, "boolean": features.boolean, "categorical": features.categorical}
-    return "".join(f", {kind}: {_value(list(columns))}" for kind, columns in parts.items() if columns)
+    return "".join(f", {kind}: {yaml_value(list(columns))}" for kind, columns in parts.items() if columns)
 
 
 def _optional(key: str, value: str | None) -> str:
-    return f", {key}: {_value(value)}" if value else ""
-
-
-def _line(indent: int, key: str, value: Any, why: str) -> str:
-    return f"{' ' * indent}{key}: {_value(value)}" + (f"   # {why}" if why else "")
-
-
-def _value(value: Any) -> str:
-    """Return a YAML flow value; text is quoted unless it can be nothing but text."""
-    if isinstance(value, list):
-        return f"[{', '.join(_value(item) for item in value)}]"
-    if isinstance(value, str) and PLAIN.fullmatch(value) and value.lower() not in RESERVED:
-        return value
-    return "".join(character if character.isprintable() else _escaped(character) for character in json.dumps(value, ensure_ascii=False))
-
-
-def _escaped(character: str) -> str:
-    """Return a character as YAML's escape; JSON's, in two halves, would be read as two characters.
-
-    Raises:
-        InputError: If it is such a half, as Python has it for a byte of a file's name that is no text.
-    """
-    code = ord(character)
-    if 0xD800 <= code <= 0xDFFF:
-        raise InputError(
-            f"Names of files and columns must be Unicode text (one of them has the byte or half character {code:x}). Rename it."
-        )
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
-
-
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(_inline(name) for name in names)
-
-
-def _inline(text: str) -> str:
-    """Return text for a comment: one line, at most 40 characters, nothing that a terminal would act on."""
-    plain = "".join(character if character.isprintable() else " " for character in text)
-    return plain if len(plain) <= 40 else f"{plain[:39]}…"
+    return f", {key}: {yaml_value(value)}" if value else ""
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -46,6 +46,12 @@ class Profile:
         return self.filled == self.rows == self.distinct > 0 and self.words == 1 and self._names_things
 
     @property
+    def is_nearly_key(self) -> bool:
+        """Return whether all but two rows in a hundred (in a small table, all but one row) have a value of their own, one word long."""
+        few = self.rows - self.distinct <= max(0.02 * self.rows, 1)
+        return few and self.distinct > 5 and self.words == 1 and self._names_things
+
+    @property
     def is_repeated_key(self) -> bool:
         """Return whether the values are single words that name things: many, and some more than once."""
         many = self.filled >= 0.5 * self.rows and 5 < self.distinct < self.filled

@@ -20,6 +20,7 @@ from graphfuse.guessing.column_roles import (
     group_columns,
     is_split,
     key_columns,
+    names_rows,
     target_columns,
     task_of,
     text_columns,
@@ -127,6 +128,8 @@ def _guess(raw: pd.DataFrame, beside: list[Neighbour], path: Path) -> dict[str, 
     roles = _by_content(cells, left, pictures, path.name) | {"split": split}
     if roles["task"] == "classification":
         own[roles["target"]] = profile(raw[roles["target"]], classes=True)
+    if roles["sample_id"] is not None:
+        own[roles["sample_id"]] = profile(raw[roles["sample_id"]], classes=True)  # `NA` is an id like others
     roles |= _links(cells, left, beside, roles["sample_id"])
     roles |= _descriptions(cells, own, left, roles)
     return roles | _leaks(cells, roles)
@@ -177,11 +180,12 @@ def _take(left: dict[str, Profile], candidates: list[str]) -> str | None:
 
 def _links(cells: pd.DataFrame, left: dict[str, Profile], beside: list[Neighbour], sample_id: str | None) -> dict[str, Any]:
     """Find the tables of users, of interactions, and those with one row per sample, by the keys they share."""
-    ids = set(cells[sample_id]) if sample_id else set()
+    ids = set(cells[sample_id]) - {""} if sample_id else set()
     joins, unjoined = find_joins(beside, sample_id, ids, {*cells.columns, *CANONICAL["samples"]}) if sample_id else ([], [])
     by_sample = [*joins, *(table for table, _ in unjoined)]
     beside = [table for table in beside if table not in by_sample]
-    keys = {name: set(cells[name]) - {""} for name, facts in left.items() if facts.is_repeated_key or hinted(name, USER_NAMES)}
+    of_users = [name for name, facts in left.items() if hinted(name, USER_NAMES) or (facts.is_repeated_key and not names_rows(facts))]
+    keys = {name: set(cells[name]) - {""} for name in of_users}
     users = find_users(beside, keys)
     user_id = _take(left, [users[2]] if users else user_columns(left))
     beside = [table for table in beside if users is None or table is not users[0]]
