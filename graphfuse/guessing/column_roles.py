@@ -61,8 +61,13 @@ def is_split(facts: Profile) -> bool:
 def key_columns(left: dict[str, Profile], pictures: set[str]) -> list[str]:
     """Return columns that name each row: those called an id first, even if a few rows lack one or repeat it; picture names last."""
     keys = [name for name, facts in left.items() if facts.is_key or (names_rows(facts) and name not in pictures)]
+    answers = {name for name in keys if hinted(name, TARGET_NAMES) and not hinted(name, ID_NAMES)}
+    targets = _possible_targets({name: facts for name, facts in left.items() if name not in pictures})
     of_others = (*USER_NAMES, *GROUP_NAMES)
-    return sorted(keys, key=lambda name: (name in pictures, not hinted(name, ID_NAMES), hinted(name, of_others), not left[name].is_key))
+    return sorted(
+        (name for name in keys if name not in answers or set(targets) - {name}),  # the only target, such as a score, is no id
+        key=lambda name: (name in pictures, name in answers, not hinted(name, ID_NAMES), hinted(name, of_others), not left[name].is_key),
+    )
 
 
 def names_rows(facts: Profile) -> bool:
@@ -88,13 +93,7 @@ def target_columns(left: dict[str, Profile], table: str) -> list[str]:
     Raises:
         InputError: If there is none.
     """
-    named = [name for name, facts in left.items() if hinted(name, TARGET_NAMES) and _can_be_target(facts)]
-    few = [name for name, facts in left.items() if facts.few_values and not hinted(name, (*SIDE_NAMES, *GROUP_NAMES, *USER_NAMES))]
-    order = list(left)
-    named.sort(key=lambda name: (not left[name].few_values, left[name].distinct, TARGET_NAMES.index(_hint(name)), -order.index(name)))
-    few.sort(key=lambda name: (left[name].distinct, -order.index(name)))
-    candidates = list(dict.fromkeys(named + few))
-    if candidates:
+    if candidates := _possible_targets(left):
         return candidates
     nearest = sorted((name for name, facts in left.items() if facts.distinct > 1), key=lambda name: left[name].distinct)[:5]
     shown = ", ".join(f"'{name[:40]}' ({left[name].distinct:,} values)" for name in nearest) or "none"
@@ -103,6 +102,16 @@ def target_columns(left: dict[str, Profile], table: str) -> list[str]:
         f"A target must be a column with 2 to 20 values of three rows each, on the mean, or one called label, target, class or rating "
         f"({table} has none).{constant} Nearest are: {shown}. Add a column of labels, or write the experiment by hand with dataset.target."
     )
+
+
+def _possible_targets(left: dict[str, Profile]) -> list[str]:
+    """Return the columns that can be the target, the likeliest first."""
+    named = [name for name, facts in left.items() if hinted(name, TARGET_NAMES) and _can_be_target(facts)]
+    few = [name for name, facts in left.items() if facts.few_values and not hinted(name, (*SIDE_NAMES, *GROUP_NAMES, *USER_NAMES))]
+    order = list(left)
+    named.sort(key=lambda name: (not left[name].few_values, left[name].distinct, TARGET_NAMES.index(_hint(name)), -order.index(name)))
+    few.sort(key=lambda name: (left[name].distinct, -order.index(name)))
+    return list(dict.fromkeys(named + few))
 
 
 def _hint(name: str) -> str:

@@ -147,14 +147,15 @@ def _misnamed(roles: dict[str, Any], columns: list[str]) -> dict[str, str]:
 
 
 def _by_content(cells: pd.DataFrame, left: dict[str, Profile], pictures: list[PictureColumn], table: str) -> dict[str, Any]:
-    """Find what cells prove by themselves, beside split words and pictures: keys, times, sentences, small sets of values."""
-    sample_id = _take(left, key_columns(left, {item.column for item in pictures}))
-    for item in pictures:
-        left.pop(item.column, None)
-    time = _take(left, time_columns(left))
-    text = text_columns(left)
+    """Find what cells prove by themselves, beside split words and pictures: times, sentences, keys, small sets of values."""
+    named = {item.column for item in pictures}
+    time = _take(left, time_columns({name: facts for name, facts in left.items() if name not in named}))
+    text = text_columns({name: facts for name, facts in left.items() if name not in named})
     for name in text:
         left.pop(name)
+    sample_id = _take(left, key_columns(left, named))
+    for name in named:
+        left.pop(name, None)
     target, *others = target_columns(left, table)
     task = task_of(left.pop(target))
     group = _take(left, group_columns(left, cells, [*text, *(item.column for item in pictures)]))

@@ -62,3 +62,12 @@ def test_users_and_groups_that_seldom_repeat_are_no_samples(tmp_path, name):
     rows = [{name: f"x{k % 198}", "text": text, "label": "ab"[k * k % 3 % 2]} for k, text in enumerate(sentences(ROWS))]
     (tmp_path / "posts.jsonl").write_text("\n".join(map(json.dumps, rows)))
     assert guess_roles(tmp_path / "posts.jsonl").sample_id is None
+
+
+@pytest.mark.parametrize("order", [["score", "text", "slug"], ["slug", "text", "score"], ["score", "text"]])
+def test_numbers_that_all_differ_are_a_target_rather_than_an_id(tmp_path, order):
+    columns = {"score": np.arange(ROWS) * 7 % 997, "text": sentences(ROWS), "slug": [f"s{k}" for k in range(ROWS)]}
+    pd.DataFrame(columns)[order].to_csv(tmp_path / "table.csv", index=False)
+    roles = guess_roles(tmp_path / "table.csv")
+    assert (roles.target, roles.task) == ("score", "regression")
+    assert roles.sample_id == ("slug" if "slug" in order else None)
