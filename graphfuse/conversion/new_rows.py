@@ -109,7 +109,7 @@ def check_destination(out: Path, source: Path) -> None:
         raise InputError(f"--out must be a file to write (got the folder '{out}'). Name it, such as {out / 'predictions.parquet'}")
     if out.suffix.lower() not in (".parquet", ".pq"):
         raise InputError(f"--out must be called a Parquet file, which predictions are written as (got '{out}'). Name it {out}.parquet")
-    if out.resolve().is_relative_to(source.resolve()):
+    if out.resolve() == source.resolve() or (what_is(source) in STORES and out.resolve().is_relative_to(source.resolve())):
         raise InputError(f"--out must not be what is predicted, nor lie within it (got '{out}'). Give another name.")
 
 

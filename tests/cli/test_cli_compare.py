@@ -132,7 +132,7 @@ def test_a_run_on_a_changed_store_predicts_and_explains_nothing_else(compared: P
 def test_predicting_with_a_comparison_names_one_of_its_runs(compared: Path, tmp_path: Path) -> None:
     status, figures, _ = answer("predict", compared / "compared", "--input", compared / "store", "--out", tmp_path / "p.parquet")
     assert (status, figures["error"]["code"]) == (2, "E_INPUT")
-    assert figures["error"]["message"].endswith(f"Name one of its runs, such as {compared / 'compared' / 'runs' / 'concat' / 'seed-0'}.")
+    assert figures["error"]["message"].endswith(f"Give one of its runs, such as {compared / 'compared' / 'runs' / 'concat' / 'seed-0'}.")
 
 
 def test_names_beyond_ascii_reach_the_comparison_as_they_are(line: Path, tmp_path: Path) -> None:

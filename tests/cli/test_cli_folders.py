@@ -42,17 +42,26 @@ def told(house: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> tuple[st
         ("inspect run", "(got 'run', which is a run). Give the folder that convert wrote."),
         ("inspect posts.csv", "(got 'posts.csv', which is a file). Give the folder that convert wrote."),
         (
-            "predict looks --input posts.csv --out p",
+            "predict looks --input posts.csv --out p.parquet",
             "a folder that train made (got 'looks', which is an analysis). Give the folder that train",
         ),
-        ("predict store --input posts.csv --out p", "a folder that train made (got 'store', which is a store). Give the folder that train"),
-        ("predict run --input . --out p", "(got '.', which is a folder of something else). Name the table in it, such as posts.csv."),
-        ("predict run --input looks --out p", "(got 'looks', which is an analysis). Give the table, or the folder that convert wrote."),
+        (
+            "predict store --input posts.csv --out p.parquet",
+            "a folder that train made (got 'store', which is a store). Give the folder that train",
+        ),
+        (
+            "predict run --input . --out p.parquet",
+            "(got '.', which is a folder of something else). Name the table in it, such as posts.csv.",
+        ),
+        (
+            "predict run --input looks --out p.parquet",
+            "(got 'looks', which is an analysis). Give the table, or the folder that convert wrote.",
+        ),
         ("export images --format csv --out p", "(it is a folder of something else). Give one; to make one, run: graphfuse analyse RUN "),
         ("train experiment.yaml --store store --out store", "train writes into a new folder; store holds a store. Give another --out."),
         ("train experiment.yaml --store store --out looks", "train writes into a new folder; looks holds an analysis."),
         ("init images/0.png --out new.yaml", "(got '0.png'; known are .csv, .tsv, .tab, .jsonl, .ndjson, .parquet, .pq). Give a table"),
-        ("predict run --input experiment.yaml --out p", "or set `format` in what convert reads."),
+        ("predict run --input experiment.yaml --out p.parquet", "or set `format` in what convert reads."),
     ],
 )
 def test_a_folder_of_another_kind_is_told_by_name(house: Path, monkeypatch: pytest.MonkeyPatch, command: str, says: str) -> None:
@@ -61,7 +70,7 @@ def test_a_folder_of_another_kind_is_told_by_name(house: Path, monkeypatch: pyte
     assert says in words
 
 
-@pytest.mark.parametrize("verb", ["inspect {}", "export {} --format csv --out p", "predict run --input {} --out p"])
+@pytest.mark.parametrize("verb", ["inspect {}", "export {} --format csv --out p.parquet", "predict run --input {} --out p.parquet"])
 def test_a_store_that_is_not_whole_says_whether_convert_can_go_on(house: Path, monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
     for folder, step in (("begun", "Repeat convert; it resumes."), ("lost", "Repeat convert into a new folder.")):
         code, words = told(house, monkeypatch, verb.format(folder))
@@ -73,7 +82,7 @@ def test_a_comparison_offers_a_run_of_it_that_predicts(house: Path, monkeypatch:
     control = house / "comparison" / "runs" / "a-control" / "seed-0"
     control.mkdir(parents=True)
     (control / "receipt.json").write_text('{"change": {"edges": "none"}}', encoding="utf-8")  # predicts nothing of plain rows
-    _, words = told(house, monkeypatch, "predict comparison --input posts.csv --out p")
+    _, words = told(house, monkeypatch, "predict comparison --input posts.csv --out p.parquet")
     (offered,) = re.findall(r"such as (.*)\.$", words)
     assert answer("predict", offered, "--input", "posts.csv", "--out", tmp_path / "p.parquet")[0] == 0
 

@@ -103,11 +103,12 @@ def test_a_sentence_says_what_the_interval_shows(name, figures, sentence):
 def test_one_of_many_comparisons_has_to_show_more():
     figures = {"difference": -0.1, "low": -0.2, "high": -0.01}
     sentences = [
-        finding("gatv2", named("no edges"), {**figures, "p_corrected": p}, metric="accuracy", higher_is_better=True)["sentence"]
-        for p in (0.04, 0.3)
+        finding("gatv2", named("no edges"), {**figures, "p": p, "p_corrected": 4 * p}, metric="accuracy", higher_is_better=True)["sentence"]
+        for p in (0.01, 0.02, 0.2)
     ]
     assert sentences[0].endswith("[0.010, 0.200]: the edges help.")
     assert sentences[1].endswith("[0.010, 0.200]: among so many comparisons, the difference may be chance.")
+    assert sentences[2].endswith("[0.010, 0.200]: the difference may be chance.")
 
 
 def test_where_less_is_better_a_rise_is_a_loss():
