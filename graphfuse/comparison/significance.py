@@ -5,11 +5,11 @@ Two things have to be ruled out: that the test rows were kind, and that the seed
 p: the larger of two. For the rows that of the approximate randomisation test of "Computer-Intensive Methods for Testing Hypotheses"
 (Noreen, Wiley 1989): if two rows are equally good, their predictions of any sample may be swapped. The swaps are the same for all seeds,
 the metric is the mean over seeds, and samples of one group (an event, an author) are swapped together, since they stand or fall together.
-For both that of Student's t, the variance of the difference being that over bootstrap draws of the rows plus that over seeds, its degrees
-of freedom those of "An Approximate Distribution of Estimates of Variance Components" (Satterthwaite, Biometrics Bulletin 1946).
+For both that at which an interval such as the one below would end at 0.
 
 Interval: that of a paired bootstrap over samples or groups, and Student's over seeds, joined as in "Construction of Confidence Limits About
-Effect Measures: A General Approach" (Zou and Donner, Statistics in Medicine 2008). Correction: "A Simple Sequentially Rejective Multiple Test Procedure" (Holm,
+Effect Measures: A General Approach" (Zou and Donner, Statistics in Medicine 2008). One variance of the two and Satterthwaite's degrees of
+freedom would call a tenth of equal methods different with two seeds, whose deviation is often small by chance. Correction: "A Simple Sequentially Rejective Multiple Test Procedure" (Holm,
 Scandinavian Journal of Statistics 1979). Effect size: the difference over its bootstrap deviation of one sample (deviation
 times the root of the number of samples or groups); for a mean over samples, such as accuracy, this is Cohen's d of paired differences. Unlike
 p it does not grow with the number of rows, and unlike d over seeds it does not grow without bound where seeds hardly matter.
@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.stats import t
+from scipy.optimize import brentq
+from scipy.stats import norm, t
 from torch import Tensor
 
 from graphfuse.comparison.resampling import ANY_METRIC, Array, resampled_metric
@@ -34,6 +35,8 @@ from graphfuse.nn.losses import labelled
 
 CELLS = 2**19
 """Most weights in memory at a time."""
+LEAST = 1e-9
+"""Below it p is not told apart."""
 BySeed = Mapping[int, Tensor]
 """Seed -> logits [num_samples, num_logits]."""
 
@@ -154,12 +157,14 @@ def _joined(difference: float, of_rows: Array, of_seeds: float) -> tuple[float, 
 
 
 def _by_chance(difference: float, of_rows: float, of_seeds: float, num_seeds: int) -> float:
-    """Return p of a difference whose standard errors over rows and over seeds these are; 0 where seeds change nothing."""
+    """Return the p at which the interval of such standard errors over rows and over seeds ends at 0; 0 where seeds change nothing."""
     if of_seeds < 1e-12:
         return 0.0
-    variance = of_rows**2 + of_seeds**2
-    freedom = (num_seeds - 1) * (variance / of_seeds**2) ** 2
-    return float(2 * t.sf(abs(difference) / variance**0.5, freedom))
+
+    def beyond(p: float) -> float:
+        return difference**2 - float((norm.isf(p / 2) * of_rows) ** 2 + (t.isf(p / 2, num_seeds - 1) * of_seeds) ** 2)
+
+    return float(brentq(beyond, LEAST, 1.0)) if beyond(LEAST) < 0 else LEAST
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -97,7 +97,7 @@ def legend(comparison: Mapping[str, Any]) -> list[str]:
     return [
         f"Best on {'validation' if validated else 'test'} rows first{f'; those with{MARK} learned from these rows too, which flatters them' if learned else ''}.",
         f"{rows}; in brackets 95 % intervals: of a metric over seeds, of a difference over {unit} (bootstrap) and seeds.",
-        f"p: {swaps}, or Student's t over {unit} and seeds where that is larger, corrected for the number of rows (Holm).",
+        f"p: {swaps}, or that of the interval, which counts seeds, where it is larger, corrected for the number of rows (Holm).",
         f"d: difference over its deviation per {unit.removesuffix('s')}.",
         "train s: processor seconds; s per 1,000: of predictions, without reading; MB: growth of memory at its highest.",
     ]

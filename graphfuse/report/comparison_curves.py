@@ -113,7 +113,7 @@ def reliabilities(found: Sequence[Mapping[str, Any]], size: float) -> tuple[Reli
                 float(place["confidence"]) * size,
                 size - float(place["accuracy"]) * size,
                 2.0 + 4.0 * math.sqrt(float(place.get("count", 0)) / most),
-                f"{float(place['confidence']):.0%} sure, {float(place['accuracy']):.0%} right, {int(place.get('count', 0)):,} predictions",
+                f"{float(place['confidence']):.0%} sure, {float(place['accuracy']):.0%} came true, {int(place.get('count', 0)):,} predictions",
             )
             for place in item.get("bins", ())
             if number(place.get("confidence")) is not None and number(place.get("accuracy")) is not None and place.get("count", 1)

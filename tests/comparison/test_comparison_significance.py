@@ -150,6 +150,21 @@ def test_seeds_of_equal_skill_but_much_luck_are_not_told_apart() -> None:
     assert claims <= stats.binom.ppf(0.999, 60, 0.05)
 
 
+def test_p_and_interval_say_the_same() -> None:
+    """Of 60 pairs of all sorts: where the interval leaves 0 out by something, p is below 0.05, and the other way round."""
+    rng, both = np.random.default_rng(1), []
+    for _ in range(60):
+        y = torch.from_numpy(rng.integers(0, 2, 200))
+        skills = 0.7 + 0.1 * rng.standard_normal(2)
+        one, other = ({s: right(rng.random(200) < skill + 0.02 * rng.standard_normal(), y) for s in range(4)} for skill in skills)
+        found = Resampler(TASK, TARGET, "accuracy", y, None, 499).compare(one, other)
+        if min(abs(found.low), abs(found.high)) > 0.015:  # the bootstrap's ends are drawn
+            both.append((found.p < 0.05, not found.low <= 0 <= found.high))
+    assert len(both) > 30
+    assert all(by_p == by_interval for by_p, by_interval in both)
+    assert {by_p for by_p, _ in both} == {True, False}
+
+
 def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, None, 0.5]) == [1.0, None, 1.0]

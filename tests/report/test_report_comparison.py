@@ -355,7 +355,7 @@ def test_reliability_puts_the_best_calibrated_first_and_leaves_empty_bins_out():
     assert [diagram.name for diagram in found] == ["b", "a"]
     ((x, y, _, told),) = found[0].bins
     assert (x, y) == (pytest.approx(90), pytest.approx(40))
-    assert told == "90% sure, 60% right, 10 predictions"
+    assert told == "90% sure, 60% came true, 10 predictions"
 
 
 def test_controls_are_bars_on_one_scale_over_all_models():

@@ -1,6 +1,7 @@
 import re
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from report_toys import SUMMARY, made_predictions, made_store, made_tables
 
@@ -40,6 +41,17 @@ def test_the_page_says_how_many_edges_of_a_post_were_left_out(page, tmp_path):
     said = render(collect(store, SUMMARY, tables, pictures))
     assert "edges as a list (1,234 more were not scored: the post has more than were removed one at a time)</summary>" in said
     assert "edges as a list</summary>" in page
+
+
+def test_where_nothing_was_removed_the_page_does_not_say_what_would_follow(page, tmp_path):
+    store, pictures = made_store(tmp_path / "made", posts=3)
+    tables = {name: table.frame for name, table in made_tables(store).items()}
+    edges = tables["occlusion"][tables["occlusion"]["level"] == "edge"].drop(columns="flips")
+    looked = ScoreTable(frame=pd.concat([tables["attention"], edges.assign(analysis="attention")], ignore_index=True))
+    said = render(collect(store, SUMMARY, {"attention": looked}, pictures))
+    assert "by attention; the thicker, the more. That is what the model looks at, which is not always what it needs." in said
+    for words in ("Each kind was removed", "speaks for the prediction", "Without it", "less sure", "prediction flips"):
+        assert words in page and words not in said
 
 
 def test_the_page_says_in_which_unit_changes_of_values_and_errors_are(page, tmp_path):
