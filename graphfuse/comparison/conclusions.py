@@ -18,13 +18,18 @@ def conclusions(comparison: Mapping[str, Any]) -> list[str]:
 def ordered(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the rows, best on validation first, or on test rows where validation rows give nobody a value; rows without one come last."""
     sign, metric = (-1 if comparison["higher_is_better"] else 1), comparison["metric"]
-    split = "validation" if any(metric in row["validation"] for row in comparison["rows"]) else "test"
+    split = ordered_by(comparison)
 
     def rank(row: Mapping[str, Any]) -> float:
         value = row[split].get(metric)
         return float("inf") if value is None else sign * float(value["mean"])
 
     return sorted(comparison["rows"], key=rank)
+
+
+def ordered_by(comparison: Mapping[str, Any]) -> str:
+    """Return whose rows order the table: `validation`, or `test` where validation rows give nobody the metric."""
+    return "validation" if any(comparison["metric"] in row["validation"] for row in comparison["rows"]) else "test"
 
 
 def verdict(row: Mapping[str, Any], higher_is_better: bool) -> str:

@@ -165,9 +165,10 @@ def _about_chance(against: Sequence[Mapping[str, Any] | None], resampler: Resamp
         return [f"{nobody}: with one seed, nothing is known of how much other seeds would change. Raise compare.seeds."]
     number = sum(one is not None and one["p"] is not None for one in against)
     of_swaps, of_units = number / (1 + resampler.resamples), number * 2.0 ** (1 - resampler.num_units)
-    least, rows = max(of_swaps, of_units), f"p corrected for {number} rows is {min(max(of_swaps, of_units), 1):.2f} or more"
+    least = max(of_swaps, of_units)
     if least < SIGNIFICANT:
         return []
+    rows = f"p corrected for {number} rows is {min(least, 1):.2f} or more"
     if of_units > of_swaps:
         return [
             f"{nobody}: with test rows of {resampler.num_units} {resampler.unit}, {rows}. It takes more {resampler.unit}, or fewer models."

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from graphfuse.comparison.conclusions import ordered, signed
+from graphfuse.comparison.conclusions import ordered, ordered_by, signed
 from graphfuse.core.files import write_bytes
 
 PLAIN = ("name", "model", "stage", "kind")
@@ -93,9 +93,8 @@ def legend(comparison: Mapping[str, Any]) -> list[str]:
     rows = f"{comparison['num_test']:,} test rows, {number} seed{'s' if number > 1 else ''}"
     swaps = f"approximate randomisation over {unit} ({comparison['resamples']:,} swaps)"
     learned = any(row["learned_from_validation"] for row in comparison["rows"])
-    validated = any(comparison["metric"] in row["validation"] for row in comparison["rows"])
     return [
-        f"Best on {'validation' if validated else 'test'} rows first{f'; those with{MARK} learned from these rows too, which flatters them' if learned else ''}.",
+        f"Best on {ordered_by(comparison)} rows first{f'; those with{MARK} learned from these rows too, which flatters them' if learned else ''}.",
         f"{rows}; in brackets 95 % intervals: of a metric over seeds, of a difference over {unit} (bootstrap) and seeds.",
         f"p: {swaps}, or that of the interval, which counts seeds, where it is larger, corrected for the number of rows (Holm).",
         f"d: difference over its deviation per {unit.removesuffix('s')}.",

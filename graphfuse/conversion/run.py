@@ -23,8 +23,9 @@ from graphfuse.conversion.recipe import Recipe
 from graphfuse.conversion.shard import PARTS, Job, single_thread, step_name, typed_rejections
 from graphfuse.conversion.workers import convert_shards
 from graphfuse.core.errors import InputError, IntegrityError
-from graphfuse.core.files import is_leftover, read_json, remove_leftovers, write_json
-from graphfuse.core.lock import LOCK, locked
+from graphfuse.core.files import read_json, remove_leftovers, write_json
+from graphfuse.core.folders import strangers
+from graphfuse.core.lock import locked
 from graphfuse.core.progress import Progress, silent
 from graphfuse.core.registry import trusting
 from graphfuse.core.schema import GraphSchema, TargetSchema
@@ -118,8 +119,7 @@ def _begin(folder: Path, plan: Mapping[str, Any]) -> None:
         check_same(folder, begun, plan)
         check_same_versions(folder, begun, plan)
     else:
-        foreign = sorted(path.name for path in folder.iterdir() if path.name != LOCK and not is_leftover(path))
-        if foreign:
+        if foreign := strangers(folder):
             raise InputError(f"--out must be a new folder or one that convert made (got {folder}, with '{foreign[0][:40]}' in it).")
         write_json(folder / PLAN, plan)
     remove_leftovers(folder)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from graphfuse.core.errors import IntegrityError
-from graphfuse.core.files import read_json
+from graphfuse.core.files import is_leftover, read_json
 from graphfuse.core.lock import LOCK
 
 NOTHING, EMPTY, FILE, OTHER = "nothing", "an empty folder", "a file", "a folder of something else"
@@ -32,6 +32,11 @@ def what_is(path: Path) -> str:
     if found is None and names.issuperset(("receipt.json", "report.html")):  # before analyses noted their inputs
         return ANALYSIS
     return found or (OTHER if names else EMPTY)
+
+
+def strangers(folder: Path) -> list[str]:
+    """Return what lies in a folder that a command is to begin in, but for its lock and what processes left that were killed at once."""
+    return sorted(path.name for path in folder.iterdir() if path.name != LOCK and not is_leftover(path))
 
 
 def _begun(inputs: Path) -> str:

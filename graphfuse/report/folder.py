@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphfuse.core.errors import InputError, IntegrityError, UnsafeError
-from graphfuse.core.files import digest_file, file_entries, inside, read_json, write_json
+from graphfuse.core.files import digest_file, file_entries, inside, read_json, remove_leftovers, write_json
 from graphfuse.core.lock import LOCK, locked
 from graphfuse.core.versions import installed_versions
 from graphfuse.store.graph_store import GraphStore
@@ -85,9 +85,10 @@ def _clear(out: Path) -> None:
         _check_empty(out)
         return
     written = [out / Path(name).name for name in _files(read_json(out / INPUTS))]  # whatever is written there, within the folder
-    for path in [*written, *out.glob(".*.tmp")]:
+    for path in written:
         if path.is_file():
             path.unlink()
+    remove_leftovers(out)
 
 
 def _check_empty(out: Path) -> None:

@@ -104,13 +104,14 @@ def _labelled(store: GraphStore, split: str) -> bool:
 
 def _write_inputs(out: Path, store: GraphStore, experiment: dict[str, Any], inputs: dict[str, Any]) -> None:
     """Write what the run is made from, by which the folder is known as a run's, and then all that predicting needs beside the weights."""
-    for name in store.states:
+    missing = [name for name in store.states if not (out / state_file(name)).exists()]
+    for name in missing:
         store.state(name)  # checks the digest, before anything is written
     schemas = {"schema": store.schema.to_json(), "target": store.target.to_json()}
     for file, value in ((INPUTS, inputs), ("experiment.json", experiment), ("schema.json", schemas)):
         if not (out / file).exists():
             write_json(out / file, value)
-    for name in store.states:
+    for name in missing:
         write_bytes(out / state_file(name), (store.path / state_file(name)).read_bytes())
 
 

@@ -11,9 +11,8 @@ import torch
 
 from graphfuse.core.differences import differences
 from graphfuse.core.errors import ConfigError, InputError, IntegrityError, UnsafeError
-from graphfuse.core.files import digest_file, file_entries, inside, is_leftover, read_json, remove_leftovers, write_json
-from graphfuse.core.folders import ANALYSIS, EMPTY, NOTHING, OURS, RUN, what_is
-from graphfuse.core.lock import LOCK
+from graphfuse.core.files import digest_file, file_entries, inside, read_json, remove_leftovers, write_json
+from graphfuse.core.folders import ANALYSIS, EMPTY, NOTHING, OURS, RUN, strangers, what_is
 from graphfuse.core.settings import TrainSettings
 from graphfuse.core.versions import installed_versions
 from graphfuse.store.graph_store import GraphStore
@@ -54,8 +53,7 @@ def begin(out: Path, inputs: Mapping[str, Any], resume: bool) -> bool:
     if (found := what_is(out)) in OURS and found != RUN:
         raise InputError(f"train writes into a new folder; {out} holds {found}. Give another --out.")
     if not (out / INPUTS).exists():
-        foreign = sorted(path.name for path in out.iterdir() if path.name != LOCK and not is_leftover(path))
-        if foreign:
+        if foreign := strangers(out):
             raise InputError(f"train writes into a new folder (got '{out}', with '{foreign[0][:40]}' in it). Give another --out.")
         remove_leftovers(out)
         return False
